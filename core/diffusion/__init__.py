@@ -1,0 +1,1 @@
+"""Forward and backward processes, their scores, and the training of scores."""

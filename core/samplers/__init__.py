@@ -1,0 +1,1 @@
+"""Markov chains on a known action: one file an algorithm."""

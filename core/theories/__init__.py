@@ -1,0 +1,1 @@
+"""The systems that are quantised: one file each."""

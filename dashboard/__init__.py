@@ -1,0 +1,1 @@
+"""StoqLab in the browser: thin pages over ``core``."""
