@@ -1,8 +1,8 @@
 """Gaussian mixtures in one and two dimensions: exact at every noise level.
 
 A mixture ``P_0 = Σ_k w_k N(m_k, s_k²)`` stays one under the forward process: ``f x_0 + √Ξ η`` has means ``f m_k``
-and variances ``v_k = f² s_k² + Ξ``. Standard deviations are formed as ``hypot(f s_k, √Ξ)`` and never squared, so that
-nothing under- or overflows for f as small as 1e-300 or Ξ as large as 1e300.
+and variances ``v_k = f² s_k² + Ξ``. Nothing under- or overflows while √v_k lies between 1e-150 and 1e150, however
+small f is: at the end of a VP schedule f may be 1e-240 with Ξ = 1.
 """
 
 from __future__ import annotations
@@ -103,17 +103,23 @@ class GaussianMixture(Target):
         return -0.5 * z
 
     def score(self, x: Tensor, f: float = 1.0, xi: float = 0.0) -> Tensor:
-        s = self._spreads(f, xi)
-        if not self._equal_stds:
-            return self._general_score(x, f, s)
-        if len(s) == 1:
-            return (_like(x, f * self._m[0]) - x).mul_(1 / s[0]).mul_(1 / s[0])
-        if len(s) == 2 and self.dim == 1:
+        s, m = self._spreads(f, xi), f * self._m.T
+        if len(s) == 2 and self.dim == 1 and self._equal_stds:
             return self._two_peak_score(x, f, float(s[0]))
-        # One variance v: Σ_k p_k (f m_k - x)/v with p_k ∝ w_k exp((x·f m_k - ½ f² m_k²)/v).
-        m = f * self._m / s[0]
-        p = torch.softmax(torch.addmm(_like(x, np.log(self._w) - (m**2).sum(1) / 2), x, _like(x, m.T / s[0])), dim=1)
-        return (p @ _like(x, f * self._m)).sub_(x).mul_(1 / s[0]).mul_(1 / s[0])
+        pull = _like(x, m / s / s)  # f m_k / v_k, shape (dim, components)
+        if self._equal_stds:
+            # One variance v: p_k ∝ w_k exp((x·f m_k - ½ f² m_k²)/v), score Σ_k p_k f m_k/v - x/v.
+            log_p = _like(x, (np.log(self._w) - ((m / s) ** 2).sum(0) / 2)[:, None])
+            for axis in range(self.dim):
+                log_p = torch.addcmul(log_p, pull[axis][:, None], x[:, axis])
+            p, y = torch.softmax(log_p, 0), x * float(-1 / s[0] / s[0])
+        else:
+            log_p = self._exponents(x, f, s).add_(_like(x, (np.log(self._w) - self.dim * np.log(s))[:, None]))
+            p = torch.softmax(log_p, 0)
+            y = x * (_like(x, -1 / s / s) @ p)[:, None]
+        for axis in range(self.dim):
+            y[:, axis].add_(pull[axis] @ p)
+        return y
 
     def _two_peak_score(self, x: Tensor, f: float, s: float) -> Tensor:
         """Two peaks c ± d of one width: s(x) = [-(x - c) + d tanh(d (x - c)/v + ½ log(w_+/w_-))]/v."""
@@ -124,11 +130,6 @@ class GaussianMixture(Target):
         y = (x * float(slope)).add_(bias) if bias else x * float(slope)
         y = y.tanh_().mul_(float(slope)).add_(x, alpha=-1 / s / s)
         return y.add_(float(c / s / s)) if c else y
-
-    def _general_score(self, x: Tensor, f: float, s: np.ndarray) -> Tensor:
-        p = torch.softmax(self._exponents(x, f, s).add_(_like(x, (np.log(self._w) - self.dim * np.log(s))[:, None])), 0)
-        p.mul_(_like(x, 1 / s[:, None])).mul_(_like(x, 1 / s[:, None]))  # p_k / v_k
-        return p.T @ _like(x, f * self._m) - p.sum(0)[:, None] * x
 
     @property
     def mean(self) -> np.ndarray:
