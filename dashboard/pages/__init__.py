@@ -1,0 +1,40 @@
+"""The rooms of the laboratory. Each is a module with ``build(shell) -> Content``, imported when first opened."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from types import ModuleType
+
+
+@dataclass(frozen=True)
+class Room:
+    """A page: its name in the address (``?page=name``), its title, one line of promise, and its module."""
+
+    name: str
+    title: str
+    promise: str
+    module: str
+
+    def load(self) -> ModuleType:
+        return importlib.import_module(self.module)
+
+
+ROOMS: dict[str, Room] = {
+    room.name: room
+    for room in (
+        Room("home", "Home", "What this is, in one picture.", "dashboard.pages.home"),
+        Room(
+            "one",
+            "One degree of freedom",
+            "Draw a noise schedule and watch a distribution dissolve and re-form, with its cumulants beside it.",
+            "dashboard.pages.one",
+        ),
+        Room(
+            "field",
+            "Field",
+            "Make φ⁴ configurations on a lattice, dissolve them into noise and bring them back.",
+            "dashboard.pages.field",
+        ),
+    )
+}

@@ -1,0 +1,196 @@
+"""The frame around every page: header with navigation, theme, address and the life of a session.
+
+``open_page`` is what a session runs. It looks up the room that the address names, asks its module for the content
+(``build(shell) -> Content``) and puts both into one page. A room talks to the frame through its ``Shell``.
+"""
+
+from __future__ import annotations
+
+import html
+import importlib.util
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import panel as pn
+import panel_material_ui as pmui
+import param
+from panel.io.resources import LOCAL_DIST, patch_model_css
+from panel.io.state import state as panel_state
+
+from core.devices import describe, pick_device
+from dashboard import style
+from dashboard.address import Address
+from dashboard.pages import ROOMS, Room
+
+log = logging.getLogger(__name__)
+LOGO = Path(__file__).parent.parent / "assets" / "logo.svg"
+
+
+@dataclass
+class Content:
+    """What a room shows: its title and the objects of its sidebar and its main area."""
+
+    title: str
+    sidebar: list[Any] = field(default_factory=list)
+    main: list[Any] = field(default_factory=list)
+
+
+class Shell(param.Parameterized):
+    """What the frame offers a room for the length of a session."""
+
+    dark = param.Boolean(default=False, doc="Whether the dark theme is on; follows the toggle in the header.")
+
+    def __init__(self, search: str = "", **params: Any) -> None:
+        super().__init__(**params)
+        self._closing: list[Callable[[], None]] = []
+        self.messages = pn.Column(sizing_mode="stretch_width", margin=0, visible=False)
+        self.address = Address(search, lambda sentence: self.say(sentence, "warning"))
+        self.dark = self.address.get("theme") == "dark"
+        self.param.watch(lambda event: self.address.set("theme", "dark" if event.new else None), "dark")
+
+    @property
+    def device(self) -> str:
+        """Where the work runs, in a few words."""
+        return _device()
+
+    def sync(self, state: param.Parameterized, names: Mapping[str, str] | Iterable[str]) -> None:
+        """Keep parameters of ``state`` in the address, see ``Address.sync``. Bad values there are shown as messages."""
+        self.address.sync(state, names)
+
+    def say(self, sentence: str, severity: str = "info") -> None:
+        """Show a sentence above the page until it is closed; severity is info, success, warning or error."""
+        alert = pmui.Alert(
+            object=html.escape(sentence), severity=severity, closeable=True, variant="outlined", margin=(6, 10, 0, 10)
+        )
+        self.messages.append(alert)
+        self.messages.visible = True
+
+    def on_close(self, callback: Callable[[], None]) -> None:
+        """Call ``callback()`` when the session ends: stop threads, cancel work, drop caches."""
+        self._closing.append(callback)
+
+    def close(self) -> None:
+        """End of the session: run the callbacks, whatever each of them does."""
+        while self._closing:
+            try:
+                self._closing.pop()()
+            except Exception:
+                log.exception("a callback at the end of a session failed")
+
+
+@cache
+def _device() -> str:
+    return describe(pick_device())
+
+
+def open_page() -> None:
+    """Build the page that this session's address asks for and make it the document."""
+    location = pn.state.location
+    page, shell = build_page(location.search if location else "")
+    page.servable()
+    document = pn.state.curdoc
+    if document is not None:
+        # A session that is created late (queued, or after a restart) would otherwise take its CSS from elsewhere.
+        for root in document.roots:
+            patch_model_css(root, dist_url=LOCAL_DIST)
+
+        def closed(session_context: Any) -> None:
+            shell.close()
+            _forget(page, document)
+
+        pn.state.on_session_destroyed(closed)
+
+
+def build_page(search: str = "") -> tuple[pmui.Page, Shell]:
+    """The page for a query such as ``?page=one&seed=3`` and the shell behind it."""
+    shell = Shell(search)
+    name = shell.address.get("page", "home") or "home"
+    room = ROOMS.get(name)
+    content = _content(room, shell) if room else _unknown(name)
+    header = pn.pane.HTML(stylesheets=[style.HEADER_CSS], sizing_mode="stretch_width", margin=0)
+    page = pmui.Page(
+        meta_title=f"{content.title} · StoqLab",
+        meta_name="StoqLab",
+        favicon=str(LOGO),
+        dark_theme=shell.dark,
+        theme_config=style.THEME,
+        sx=style.PAGE_SX,
+        raw_css=[style.RAW_CSS],
+        busy_indicator=None,
+        header=[header],
+        sidebar=content.sidebar,
+        sidebar_width=style.SIDEBAR_WIDTH,
+        sidebar_resizable=False,
+        main=[
+            pn.Column(
+                shell.address.bar,
+                shell.messages,
+                *content.main,
+                sizing_mode="stretch_both",
+                margin=0,
+                scroll="y-auto",
+            )
+        ],
+    )
+    page.link(shell, dark_theme="dark")
+
+    def draw_header(*_: Any) -> None:
+        header.object = header_html(name, shell.device, shell.dark)
+
+    shell.param.watch(draw_header, "dark")
+    draw_header()
+    return page, shell
+
+
+def header_html(present: str, device: str, dark: bool) -> str:
+    """Brand, links to the rooms with the present one marked, and the device."""
+    links = "".join(
+        f'<a href="{_href(room.name, dark)}"{_MARK if room.name == present else ""}>{html.escape(room.title)}</a>'
+        for room in ROOMS.values()
+        if room.name != "home"
+    )
+    brand = f'<a class="brand" href="{_href("home", dark)}" title="Home">{LOGO.read_text()}<span>StoqLab</span></a>'
+    return f'<nav aria-label="Rooms">{brand}{links}<span class="device">{html.escape(device)}</span></nav>'
+
+
+_MARK = ' aria-current="page"'
+
+
+def _href(page: str, dark: bool) -> str:
+    return "?" + html.escape(urlencode({"page": page} | ({"theme": "dark"} if dark else {})))
+
+
+def _content(room: Room, shell: Shell) -> Content:
+    if importlib.util.find_spec(room.module) is None:
+        return Content(room.title, main=[pn.pane.Markdown(f"## {room.title}\n\nThis room is being built.", margin=20)])
+    try:
+        return room.load().build(shell)
+    except Exception as error:
+        log.exception("the page %s could not be built", room.name)
+        shell.say(f"This page could not be built: {error}", "error")
+        return Content(room.title)
+
+
+def _unknown(name: str) -> Content:
+    rooms = "".join(f"\n- [{room.title}](?page={room.name}): {room.promise}" for room in ROOMS.values())
+    text = f"## There is no page called “{html.escape(name)}”\n\nThese are the rooms of StoqLab:\n{rooms}"
+    return Content("Not found", main=[pn.pane.Markdown(text, margin=(20, 30), styles={"font-size": "15px"})])
+
+
+def _forget(page: pmui.Page, document: Any) -> None:
+    """Let go of a finished session: the page watches the process-wide busy flag, and that would keep it for ever."""
+    private = page._param__private
+    for _, watcher in private.ref_watchers:
+        for w in watcher if isinstance(watcher, list) else [watcher]:
+            with suppress(Exception):
+                (w.inst or w.cls).param.unwatch(w)
+    private.ref_watchers.clear()
+    private.refs.clear()
+    for ref in [ref for ref, (_, _, doc, _) in panel_state._views.items() if doc is document]:
+        del panel_state._views[ref]

@@ -1,0 +1,89 @@
+"""How the dashboard looks: one accent colour on a calm neutral ground, system fonts, tight controls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+FONT = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'Liberation Sans', 'DejaVu Sans', sans-serif"
+MONO = "ui-monospace, 'SF Mono', 'Liberation Mono', 'DejaVu Sans Mono', monospace"
+
+LIGHT = {
+    "accent": "#2456c6",
+    "ground": "#f6f6f4",
+    "paper": "#ffffff",
+    "ink": "#1d2126",
+    "quiet": "#5c646e",
+    "line": "#e1e2df",
+}
+DARK = {
+    "accent": "#84a9ff",
+    "ground": "#131519",
+    "paper": "#1a1d22",
+    "ink": "#e6e8eb",
+    "quiet": "#9aa3ae",
+    "line": "#2b3037",
+}
+
+
+def _theme(c: dict[str, str], dark: bool) -> dict[str, Any]:
+    return {
+        "palette": {
+            "primary": {"main": c["accent"], "contrastText": "#0f1216" if dark else "#ffffff"},
+            "background": {"default": c["ground"], "paper": c["paper"]},
+            "text": {"primary": c["ink"], "secondary": c["quiet"]},
+            "divider": c["line"],
+        },
+        "shape": {"borderRadius": 6},
+        "typography": {
+            "fontFamily": FONT,
+            "fontSize": 13,
+            "h1": {"fontFamily": FONT},
+            "h2": {"fontFamily": FONT},
+            "h3": {"fontFamily": FONT},
+            "h4": {"fontFamily": FONT},
+            "h5": {"fontFamily": FONT},
+            "h6": {"fontFamily": FONT},
+            "button": {"textTransform": "none", "fontWeight": 500},
+        },
+    }
+
+
+THEME: dict[str, Any] = {"light": _theme(LIGHT, dark=False), "dark": _theme(DARK, dark=True)}
+"""``theme_config`` of the page; its components inherit it."""
+
+HEADER_HEIGHT = 48
+SIDEBAR_WIDTH = 320
+
+PAGE_SX: dict[str, Any] = {
+    ".MuiAppBar-root": {
+        "backgroundColor": "background.paper",
+        "backgroundImage": "none",
+        "color": "text.primary",
+        "boxShadow": "none",
+        "borderBottom": "1px solid",
+        "borderColor": "divider",
+    },
+    ".MuiToolbar-root": {"minHeight": f"{HEADER_HEIGHT}px !important", "px": "12px !important", "m": "0 !important"},
+    "main": {"backgroundColor": "background.default"},
+    ".sidebar": {"backgroundColor": "background.paper", "borderColor": "divider", "backgroundImage": "none"},
+}
+
+HEADER_CSS = f"""
+:host {{ width: 100%; }}
+nav {{ display: flex; align-items: center; gap: 4px; font: 14px/1.2 {FONT}; height: {HEADER_HEIGHT}px; }}
+nav a {{ color: var(--mui-palette-text-secondary); text-decoration: none; padding: 6px 10px; border-radius: 6px;
+  white-space: nowrap; }}
+nav a:hover {{ color: var(--mui-palette-text-primary); background: var(--mui-palette-action-hover); }}
+nav a:focus-visible {{ outline: 2px solid var(--mui-palette-primary-main); }}
+nav a[aria-current] {{ color: var(--mui-palette-primary-main); font-weight: 600; }}
+nav a.brand {{ display: flex; align-items: center; gap: 8px; color: var(--mui-palette-text-primary); font-size: 16px;
+  font-weight: 650; letter-spacing: -0.01em; padding-left: 2px; margin-right: 10px; }}
+nav a.brand svg {{ width: 26px; height: 26px; color: var(--mui-palette-primary-main); }}
+nav .device {{ margin-left: auto; padding: 0 10px; color: var(--mui-palette-text-secondary); font-size: 12.5px;
+  white-space: nowrap; }}
+@media (max-width: 640px) {{ nav .device, nav a.brand span {{ display: none; }} nav a {{ padding: 6px; }} }}
+"""
+
+RAW_CSS = f"""
+html, body {{ font-family: {FONT}; }}
+"""
