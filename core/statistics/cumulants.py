@@ -6,14 +6,14 @@ the order as their last axis, index n holding m_n or κ_n.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import comb
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba as nb
 import numpy as np
 import torch
 
+from core.statistics.jackknife import Estimate, Function, Jackknifed, jackknife
 from core.statistics.prediction import cumulant_noise, is_only_noise, predicted_cumulants
 
 __all__ = [
@@ -28,13 +28,6 @@ __all__ = [
 ]
 
 MAX_ORDER = 8
-
-
-class Estimate(NamedTuple):
-    """A measured quantity and its statistical error (one standard deviation), arrays of one shape."""
-
-    value: np.ndarray
-    error: np.ndarray
 
 
 def cumulants_from_moments(m: Any) -> np.ndarray:
@@ -65,33 +58,31 @@ def moments_from_cumulants(kappa: Any) -> np.ndarray:
 
 
 @nb.njit(nogil=True, cache=True, fastmath=True)
-def _add_power_sums(sums, x, first, run, shift):  # pragma: no cover (compiled)
-    # sums (order+1, blocks); x (n, sites): each path adds the site average of its powers to its block.
-    order, blocks = sums.shape[0] - 1, sums.shape[1]
-    n, sites = x.shape
+def _add_power_sums(sums, x, sites, first, run, shift):  # pragma: no cover (compiled)
+    # sums (order+1, blocks); x (n · sites), flat: each path adds the site average of its powers to its block.
+    n = x.size // sites
     s = np.empty(9)
     i = 0
     while i < n:
         visit = (first + i) // run
         stop = min(n, (visit + 1) * run - first)
         s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = 0.0
-        for p in range(i, stop):
-            for site in range(sites):
-                y = np.float64(x[p, site]) - shift
-                y2 = y * y
-                y4 = y2 * y2
-                s1 += y
-                s2 += y2
-                s3 += y * y2
-                s4 += y4
-                s5 += y * y4
-                s6 += y2 * y4
-                s7 += y * y2 * y4
-                s8 += y4 * y4
+        for value in x[i * sites : stop * sites]:
+            y = np.float64(value) - shift
+            y2 = y * y
+            y4 = y2 * y2
+            s1 += y
+            s2 += y2
+            s3 += y * y2
+            s4 += y4
+            s5 += y * y4
+            s6 += y2 * y4
+            s7 += y * y2 * y4
+            s8 += y4 * y4
         s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8] = s1, s2, s3, s4, s5, s6, s7, s8
-        block = visit % blocks
+        block = visit % sums.shape[1]
         sums[0, block] += stop - i
-        for k in range(1, order + 1):
+        for k in range(1, sums.shape[0]):
             sums[k, block] += s[k] / sites
         i = stop
 
@@ -101,8 +92,8 @@ class PowerSums:
 
     Path i belongs to block ``(i // run) % blocks``, whatever the chunks in which paths arrive, so that the result
     depends on neither chunks nor threads (but for the order of additions, 1e-15 relative). Partial sums of the same
-    layout add up with ``+``. Independent paths need ``run`` = 1; for a Markov chain choose ``run`` so that the blocks
-    are contiguous and much longer than the autocorrelation time.
+    layout add up with ``+``. Independent paths take any small ``run``; for a Markov chain choose it so that the blocks
+    are contiguous (``run`` = paths / blocks) and much longer than the autocorrelation time.
 
     A path may have many sites (a lattice configuration); its powers are averaged over its sites, which are taken as
     equivalent but correlated: the block is the unit of independence, never the site.
@@ -112,7 +103,7 @@ class PowerSums:
     *relative* accuracy at every scale (x⁸ overflows only for |x| > 1e38).
     """
 
-    def __init__(self, frames: int = 1, *, order: int = 8, blocks: int = 64, run: int = 1, shift: Any = 0.0) -> None:
+    def __init__(self, frames: int = 1, *, order: int = 8, blocks: int = 64, run: int = 8, shift: Any = 0.0) -> None:
         if not 1 <= order <= MAX_ORDER:
             raise ValueError(f"order must be from 1 to {MAX_ORDER}, got {order}")
         if frames < 1 or blocks < 2 or run < 1:
@@ -133,7 +124,8 @@ class PowerSums:
     def add(self, x: Any, first: int = 0, frame: int = 0) -> None:
         """Add paths ``first``, ``first + 1``, … to one frame; x is (n, *event), a tensor or an array."""
         x = _as_array(x)
-        _add_power_sums(self.sums[frame], x.reshape(len(x), -1), first, self.run, self.shift[frame])
+        if len(x):
+            _add_power_sums(self.sums[frame], x.reshape(-1), x[0].size, first, self.run, self.shift[frame])
 
     def add_frames(self, x: Any, first: int = 0) -> None:
         """Add the same paths to every frame; x is (frames, n, *event)."""
@@ -153,29 +145,35 @@ class PowerSums:
 
     def moments(self, symmetric: bool = False) -> Estimate:
         """Raw moments (frames, order+1) about 0. ``symmetric`` sets the odd ones to 0 (theories even in φ)."""
-        return self.derived(lambda m: m, symmetric)
+        return self.jackknife(lambda m: m, symmetric).estimate
 
     def cumulants(self, symmetric: bool = False) -> Estimate:
-        """Cumulants (frames, order+1) of the sample (bias of relative order 1/paths, far below the error)."""
+        """Cumulants (frames, order+1) of the sample: bias of relative order 1/paths, far below the error."""
+        return self.jackknifed_cumulants(symmetric).estimate
+
+    def jackknifed_cumulants(self, symmetric: bool = False) -> Jackknifed:
+        """Cumulants (frames, order+1) with their deviations (blocks, frames, order+1), for joint errors."""
         if symmetric:
-            return self.derived(cumulants_from_moments, symmetric=True)
-        return _jackknife(self._cumulants_about_shift, self.sums)
+            return self.jackknife(cumulants_from_moments, symmetric=True)
+        # About the shift, where nothing cancels: only κ_1 notices it.
+        kappa = self._jackknife(cumulants_from_moments)
+        kappa.value[..., 1] += self.shift
+        return kappa
 
-    def derived(self, function: Callable[[np.ndarray], np.ndarray], symmetric: bool = False) -> Estimate:
-        """Any function of the raw moments: maps (..., order+1) to (..., k); value and error are (frames, k)."""
+    def jackknife(self, function: Function, symmetric: bool = False) -> Jackknifed:
+        """Any function of the raw moments about 0, from (..., order+1) to (..., k), value (frames, k)."""
 
-        def of_sums(sums: np.ndarray) -> np.ndarray:
-            m = _moved(_normalised(sums), self.shift)
+        def of_shifted(m: np.ndarray) -> np.ndarray:
+            m = _moved(m, self.shift)
             if symmetric:
                 m[..., 1::2] = 0.0
             return function(m)
 
-        return _jackknife(of_sums, self.sums)
+        return self._jackknife(of_shifted)
 
-    def _cumulants_about_shift(self, sums: np.ndarray) -> np.ndarray:
-        kappa = cumulants_from_moments(_normalised(sums))
-        kappa[..., 1] += self.shift
-        return kappa
+    def _jackknife(self, function: Function) -> Jackknifed:
+        sums = np.moveaxis(self.sums, -1, 0)
+        return jackknife(lambda s: function(s / s[..., :1]), sums, sums[..., :1])
 
 
 def _as_array(x: Any) -> np.ndarray:
@@ -183,52 +181,8 @@ def _as_array(x: Any) -> np.ndarray:
     return np.ascontiguousarray(x if x.dtype in (np.float32, np.float64) else x.astype(float))
 
 
-def _normalised(sums: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore"):
-        return sums / sums[..., :1]
-
-
 def _moved(m: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """Moments of y + shift from moments (..., frames, order+1) of y."""
     powers = shift[:, None] ** np.arange(m.shape[-1])
     moved = [sum(comb(n, j) * m[..., j] * powers[:, n - j] for j in range(n + 1)) for n in range(m.shape[-1])]
     return np.stack(moved, axis=-1)
-
-
-def _jackknife(function: Callable[[np.ndarray], np.ndarray], sums: np.ndarray) -> Estimate:
-    """Value of ``function`` at the whole sums and its delete-one-block error, for blocks of unequal size.
-
-    ``sums`` is (frames, order+1, blocks); ``function`` maps (..., frames, order+1) to (..., frames, k). With
-    h_b = N/n_b and pseudo-values θ_b = h_b θ - (h_b - 1) θ_(-b), the variance is the mean of
-    (θ_b - θ̄)²/(h_b - 1) (Busing, Meijer and van der Leeden 1999, doi:10.1023/A:1008800423698).
-    """
-    value, replicas, h = _replicas(function, sums)
-    error = np.sqrt(_covariance(replicas, replicas, value, value, h))
-    return Estimate(value, error)
-
-
-def _replicas(
-    function: Callable[[np.ndarray], np.ndarray], sums: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Value (frames, k), delete-one-block values (blocks, frames, k) and h = N/n_b (blocks, frames, 1)."""
-    total = sums.sum(axis=-1)
-    value = function(total)
-    replicas = function(total - np.moveaxis(sums, -1, 0))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        h = total[:, :1] / np.moveaxis(sums[:, :1], -1, 0)
-    return value, replicas, h
-
-
-def _covariance(a: np.ndarray, b: np.ndarray, value_a: np.ndarray, value_b: np.ndarray, h: np.ndarray) -> np.ndarray:
-    """Jackknife covariance (frames, k); NaN where fewer than two blocks hold data. Empty blocks (h = ∞) drop out."""
-    used = np.isfinite(h) & (h > 1)
-    blocks = used.sum(axis=0)
-    h = np.where(used, h, 2.0)
-
-    def deviations(replicas: np.ndarray, value: np.ndarray) -> np.ndarray:
-        pseudo = np.where(used, h * value - (h - 1) * np.where(used, replicas, 0.0), 0.0)
-        mean = np.where(used, pseudo / h, 0.0).sum(axis=0)  # Σ n_b θ_b / N
-        return np.where(used, (pseudo - mean) / np.sqrt(h - 1), 0.0)
-
-    product = (deviations(a, value_a) * deviations(b, value_b)).sum(axis=0)
-    return np.where(blocks > 1, product / np.maximum(blocks, 1), np.nan)
