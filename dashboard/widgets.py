@@ -1,0 +1,110 @@
+"""Controls for the parameters of a page's state: labelled, explained and found by stable names.
+
+Each control is named after its parameter (``widget.name``), shows its parameter's ``doc`` as a tooltip, and delivers
+while it is dragged; whoever listens keeps only the newest request.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import panel_material_ui as pmui
+import param
+
+LOGARITHMIC = 100
+"""A slider whose bounds differ by at least this factor is logarithmic."""
+TYPED = 1e6
+"""Whole numbers with a wider range than this are typed, not dragged."""
+
+_LOOK: dict[str, Any] = {"sizing_mode": "stretch_width", "width": None, "size": "small", "margin": (4, 12)}
+
+
+def controls(
+    state: param.Parameterized, names: Iterable[str], labels: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """A control for each named parameter, by name; ``labels`` replaces the labels made from the names."""
+    return {name: control(state, name, (labels or {}).get(name)) for name in names}
+
+
+def control(state: param.Parameterized, name: str, label: str | None = None, **options: Any) -> Any:
+    """The control for one parameter of ``state``, linked both ways.
+
+    Numbers with bounds become sliders (logarithmic for wide positive ranges), names become a menu, yes or no a switch,
+    the rest a text field. ``options`` go to the widget. Raises ValueError for a parameter without ``doc``.
+    """
+    parameter = state.param[name]
+    if not parameter.doc:
+        raise ValueError(f"parameter {name} has no doc to explain its control")
+    options = {
+        **_LOOK,
+        "name": name,
+        "label": label or parameter.label,
+        "description": _sentence(parameter.doc),
+    } | options
+    if isinstance(parameter, param.Boolean):
+        options.pop("size")
+        return pmui.Switch.from_param(parameter, **options)
+    if isinstance(parameter, param.Number):
+        return _number(state, parameter, options)
+    if isinstance(parameter, param.Selector):
+        return pmui.Select.from_param(parameter, **options)
+    return pmui.TextInput.from_param(parameter, **options)
+
+
+def _number(state: param.Parameterized, parameter: Any, options: dict[str, Any]) -> Any:
+    whole = isinstance(parameter, param.Integer)
+    low, high = parameter.get_soft_bounds()
+    if low is None or high is None or (whole and high - low > TYPED):
+        return (pmui.IntInput if whole else pmui.FloatInput).from_param(parameter, **options)
+    if low > 0 and high / low >= LOGARITHMIC:
+        return _logarithmic(state, parameter, low, high, options)
+    slider = pmui.IntSlider if whole else pmui.FloatSlider
+    step = parameter.step or (1 if whole else round_down(high - low) / 500)
+    return slider.from_param(parameter, **{"step": step, "format": "0,0" if whole else "0[.]000", **options})
+
+
+def _logarithmic(
+    state: param.Parameterized, parameter: Any, low: float, high: float, options: dict[str, Any]
+) -> pmui.FloatSlider:
+    name = parameter.name
+    value = getattr(state, name)
+    slider = pmui.FloatSlider(
+        start=math.log10(low),
+        end=math.log10(high),
+        step=0.01,
+        value=math.log10(value),
+        value_label=_text(value),
+        **options,
+    )
+
+    def rounded(position: float) -> float:
+        number = min(high, max(low, float(f"{10**position:.2g}")))
+        return int(number) if isinstance(parameter, param.Integer) else number
+
+    def dragged(event: Any) -> None:
+        setattr(state, name, rounded(event.new))
+
+    def changed(event: Any) -> None:
+        slider.value_label = _text(event.new)
+        if rounded(slider.value) != event.new:
+            slider.value = math.log10(event.new)
+
+    slider.param.watch(dragged, "value")
+    state.param.watch(changed, name)
+    return slider
+
+
+def _text(value: float) -> str:
+    return f"{value:,}".replace(",", " ") if isinstance(value, int) else f"{value:.3g}"
+
+
+def round_down(span: float) -> float:
+    """The largest of 1, 2, 5 times a power of ten that is not above ``span``."""
+    power = 10.0 ** math.floor(math.log10(span))
+    return power * max(m for m in (1, 2, 5) if m * power <= span * (1 + 1e-12))
+
+
+def _sentence(doc: str) -> str:
+    return " ".join(doc.split())
