@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from functools import cache
 from typing import Any, TypeVar
 
@@ -82,38 +81,66 @@ class Token:
 
 
 class Latest:
-    """Runs the newest request only: a new one cancels the one before it.
+    """Keeps up with requests that come faster than they can be answered, one at a time, the newest first.
 
-    ``submit(stages)`` takes a function of a Token that yields results, a quick picture first and better ones after
-    it; each is handed to ``deliver``, errors to ``fail``, both called from the working thread.
+    ``submit(stages)`` takes a function of a Token that yields results, a quick one first and better ones after it.
+    The quick result is always finished, so that a picture follows a control while it is dragged; better ones are
+    dropped as soon as there is a newer request, and of the requests that wait only the newest is kept. Results go to
+    ``deliver``, errors to ``fail``, both called from the working thread.
     """
 
     def __init__(self, deliver: Callable[[Any], None], fail: Callable[[Exception], None]) -> None:
         self._deliver, self._fail = deliver, fail
         self._lock = threading.Lock()
+        self._waiting: Callable[[Token], Iterator[Any]] | None = None
         self._token = Token()
+        self._quick = False  # the first stage is running: let it finish
+        self._closed = False
         self.future: Future[None] | None = None
 
-    def submit(self, stages: Callable[[Token], Iterator[Any]]) -> Token:
-        """Start ``stages``; whatever ran before is cancelled and delivers nothing more."""
+    def submit(self, stages: Callable[[Token], Iterator[Any]]) -> None:
+        """Answer this request next, instead of all that still wait."""
         with self._lock:
-            self._token.cancel()
-            self._token = token = Token()
-            self.future = pool().submit(self._run, stages, token)
-        return token
+            if self._closed:
+                return
+            self._waiting = stages
+            if not self._quick:
+                self._token.cancel()
+            if self.future is None:
+                self.future = pool().submit(self._work)
 
     def cancel(self) -> None:
+        """Drop what runs and what waits."""
         with self._lock:
+            self._waiting = None
             self._token.cancel()
 
-    def _run(self, stages: Callable[[Token], Iterator[Any]], token: Token) -> None:
-        with suppress(Cancelled):
+    def close(self) -> None:
+        """Cancel, and take no more requests."""
+        self._closed = True
+        self.cancel()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                stages, self._waiting = self._waiting, None
+                if stages is None:
+                    self.future = None
+                    return
+                self._token = token = Token()
+                self._quick = True
             try:
                 for result in stages(token):
                     token.check()
                     self._deliver(result)
+                    with self._lock:
+                        self._quick = False
+                        if self._waiting is not None:
+                            break
             except Cancelled:
-                raise
-            except Exception as error:
+                pass
+            except Exception as error:  # noqa: BLE001 (shown to the person who asked)
                 if not token.cancelled:
                     self._fail(error)
+            finally:
+                self._quick = False

@@ -1,0 +1,39 @@
+"""From a working thread to the page: results are handed over on the session's own loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import panel as pn
+
+from core.jobs import Latest, Token
+
+
+class Live:
+    """Runs a page's newest request in the pool and delivers its results where widgets may be touched.
+
+    ``deliver(result)`` and ``fail(error)`` are called on the session's loop; without a session (in a notebook, in a
+    test) directly from the working thread. Close it with the session.
+    """
+
+    def __init__(self, deliver: Callable[[Any], None], fail: Callable[[Exception], None]) -> None:
+        self._document = pn.state.curdoc
+        self._latest = Latest(lambda result: self.soon(deliver, result), lambda error: self.soon(fail, error))
+
+    def submit(self, stages: Callable[[Token], Iterator[Any]]) -> None:
+        self._latest.submit(stages)
+
+    def soon(self, call: Callable[..., None], *arguments: Any) -> None:
+        """Call on the session's loop, from any thread; dropped when the session has ended."""
+        document = self._document
+        if document is None or document.session_context is None:
+            call(*arguments)
+            return
+        document.add_next_tick_callback(lambda: call(*arguments))
+
+    def cancel(self) -> None:
+        self._latest.cancel()
+
+    def close(self) -> None:
+        self._latest.close()
