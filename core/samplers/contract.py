@@ -1,0 +1,57 @@
+"""What every sampler has in common: a state with the chains in it, and what one step tells about itself."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import torch
+
+from core.noise import Noise
+
+Tensor = torch.Tensor
+
+
+class State(Protocol):
+    """A frozen dataclass. Its tensors have the chains on their leading axis; everything else is shared by them."""
+
+    @property
+    def x(self) -> Tensor:
+        """The configurations now, shape (chains, *event)."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """Steps done so far; also the address of the next step's noise."""
+        ...
+
+    @property
+    def clock(self) -> float:
+        """Time of the process: Parisi–Wu time for Langevin and MALA, molecular-dynamics time for HMC."""
+        ...
+
+
+class Info(NamedTuple):
+    """``accepted`` (chains,) booleans and ``log_ratio`` (chains,) = log A before its cut at 0, float64.
+
+    Both are None for a step without a Metropolis decision.
+    """
+
+    accepted: Tensor | None = None
+    log_ratio: Tensor | None = None
+
+
+class Step(Protocol):
+    """``step(state, noise) -> (state, info)``: pure; chain i takes the deviates of path i at address ``count``."""
+
+    def __call__(self, state: Any, noise: Noise) -> tuple[Any, Info]: ...
+
+
+def decide(log_ratio: Tensor, count: int, noise: Noise) -> Tensor:
+    """Metropolis decision of each chain: accept where log u < log A. A ratio of nan is refused."""
+    u = noise.uniform(count, (len(log_ratio), 1), device=log_ratio.device)[:, 0]
+    return torch.log(u) < log_ratio
+
+
+def choose(accepted: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """``new`` where accepted, else ``old``, chain by chain."""
+    return torch.where(accepted.reshape(-1, *[1] * (new.ndim - 1)), new, old)

@@ -1,0 +1,69 @@
+"""Stochastic quantisation: the Langevin process in Parisi–Wu time.
+
+    ∂φ/∂τ = K + √2 η,      φ ← φ + ε K(φ) + √(2ε) η,      K = -∂S/∂φ
+
+whose stationary law is exp(-S)/Z up to a bias of order ε (Parisi and Wu, Sci. Sin. 24 (1981) 483; arXiv:2309.17082,
+section 2). Another common normalisation, ``ẋ = K/2 + η``, is the same process with its clock running twice as fast.
+
+A noise strength g(t) that depends on time, ``ẋ = ½ g² K + g η``, changes the clock and nothing else: it is the
+process above in the Parisi–Wu time ``τ = ½ ∫ g²``. Constant g = √2 is the process itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from core.contracts import Theory
+from core.noise import Noise
+from core.samplers.contract import Info
+
+Tensor = torch.Tensor
+
+
+@dataclass(frozen=True)
+class LangevinState:
+    """Chains of the Langevin process; ``clock`` is the Parisi–Wu time that has passed."""
+
+    theory: Any
+    x: Tensor
+    epsilon: float
+    strength: Callable[[float], float] | None = None
+    count: int = 0
+    clock: float = 0.0
+
+
+def init(theory: Theory, x: Tensor, epsilon: float, strength: Callable[[float], float] | None = None) -> LangevinState:
+    """Chains that start at ``x`` (chains, *event) and take steps of size ``epsilon`` > 0.
+
+    Without ``strength`` the step is in Parisi–Wu time. With it, ``strength(t)`` is g at time t = ε · (steps done), a
+    step is ``x ← x + ½ g² ε K + g √ε η``, and the Parisi–Wu clock advances by ½ g² ε. Raises ValueError for an
+    epsilon that is not a positive number.
+    """
+    require_step_size(epsilon)
+    return LangevinState(theory, x, float(epsilon), strength)
+
+
+def step(state: LangevinState, noise: Noise) -> tuple[LangevinState, Info]:
+    """One step of every chain. Raises FloatingPointError when a chain runs away (step size too large)."""
+    h = state.epsilon
+    if state.strength is not None:
+        h *= state.strength(state.count * state.epsilon) ** 2 / 2
+    x = state.x + h * state.theory.force(state.x)
+    x += math.sqrt(2 * h) * noise.normal(state.count, tuple(x.shape), x.dtype, x.device)
+    if not bool(torch.isfinite(x).all()):
+        raise FloatingPointError(
+            f"the Langevin process ran away at step {state.count + 1}: ε = {state.epsilon:g} is too large for the "
+            "force of this theory; take a smaller step or the Metropolis-adjusted one"
+        )
+    return replace(state, x=x, count=state.count + 1, clock=state.clock + h), Info()
+
+
+def require_step_size(epsilon: float) -> None:
+    """ValueError unless ``epsilon`` is a positive finite number."""
+    if not (math.isfinite(epsilon) and epsilon > 0):
+        raise ValueError(f"epsilon must be a positive finite step size, got {epsilon}")
