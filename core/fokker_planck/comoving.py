@@ -1,0 +1,48 @@
+"""Coordinates that follow the spread of the forward process.
+
+With ``ξ_i = (x_i - a_i)/ℓ_i, a = f·mean, ℓ_i² = f² var_i + Ξ`` the forward equation of every linear schedule,
+``∂_t P = ½k ∂_x(x P) + ½ g² ∂_x² P`` (arXiv:2410.21212, section 2), becomes one and the same equation
+
+    ∂_{s_i} P̂ = ∂_{ξ_i} (ξ_i + ∂_{ξ_i}) P̂,    s_i(t) = ½ log(1 + σ̃²/var_i),    ds_i/dt = g²/(2 ℓ_i²),
+
+the Langevin process of a unit Gaussian: σ̃ alone matters, and the grid never needs to grow. The backward equation
+(Anderson's, arXiv:2309.17082) is, with the same clocks running down,
+
+    -∂_{s_i} Q̂ = -∂_{ξ_i} [(ξ_i + 2 ℓ_i score_i) Q̂] + ∂²_{ξ_i} Q̂.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class Comoving:
+    """The map between x and ξ for data of the given ``mean`` and ``variance`` (both of shape (dim,))."""
+
+    schedule: Schedule
+    mean: np.ndarray
+    variance: np.ndarray
+
+    def centre(self, t: float) -> np.ndarray:
+        """a(t), shape (dim,)."""
+        return float(self.schedule.f(t)) * self.mean
+
+    def scale(self, t: float) -> np.ndarray:
+        """ℓ(t), shape (dim,)."""
+        return np.sqrt(float(self.schedule.f(t)) ** 2 * self.variance + float(self.schedule.xi(t)))
+
+    def clocks(self, t: np.ndarray | float) -> np.ndarray:
+        """s_i(t), shape (..., dim); 0 at t = 0, without overflow of σ̃."""
+        log_sigma = np.asarray(self.schedule.log_sigma(t))[..., None]
+        return np.logaddexp(0.0, 2 * log_sigma - np.log(self.variance)) / 2
+
+    def time(self, s: np.ndarray, axis: int) -> np.ndarray:
+        """The time at which the clock of ``axis`` shows ``s`` >= 0."""
+        with np.errstate(divide="ignore"):
+            log_ratio = 2 * s + np.log(-np.expm1(-2 * s))  # log(σ̃²/var)
+        return self.schedule.t_of_log_sigma((log_ratio + np.log(self.variance[axis])) / 2)
