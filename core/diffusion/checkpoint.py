@@ -1,0 +1,60 @@
+"""Learned scores on disk: one safetensors file, its record as JSON in the header, so that it moves around whole.
+
+Tensors: ``network.*`` are the averaged weights, all that is needed to use the score. A file that training goes on
+from holds ``training.*`` besides (present weights and the optimiser's moments); its random numbers need no state,
+because they are addressed by seed and step. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from core.contracts import Tensor
+from core.store import atomic_path
+
+FORMAT = 1
+_KEY = "stoqlab.score"
+
+
+def write(path: str | Path, tensors: dict[str, Tensor], record: dict[str, Any], force: bool = False) -> None:
+    """Write tensors and record to one file, whole or not at all.
+
+    Raises FileExistsError if the file exists and ``force`` is not set.
+    """
+    header = {_KEY: json.dumps({"format": FORMAT, **record}, allow_nan=False)}
+    contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    with atomic_path(path, force) as temporary:
+        save_file(contiguous, temporary, metadata=header)
+
+
+def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the record of a file made by ``write``.
+
+    Raises FileNotFoundError, or ValueError if the file is damaged, is something else, comes from a newer version, or
+    holds numbers that are not finite.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if _KEY not in metadata:
+                raise ValueError(f"{path} is a safetensors file, but not a learned score of StoqLab")
+            record = json.loads(metadata[_KEY])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, json.JSONDecodeError, OSError) as error:
+        raise ValueError(f"{path} is not a learned score, or it is damaged or cut short ({error})") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        found = record.get("format") if isinstance(record, dict) else record
+        raise ValueError(f"{path} has format {found!r}, but this version reads format {FORMAT}")
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{path} is damaged: {name} holds numbers that are not finite")
+    return tensors, record

@@ -1,0 +1,38 @@
+"""Files that are either there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_path(path: str | Path, force: bool = False) -> Iterator[Path]:
+    """A temporary path beside ``path`` to write to; it takes that name once the block has ended without an error.
+
+    A process killed while it writes leaves ``path`` as it was (and perhaps a hidden ``.NAME.….tmp`` beside it); an
+    error inside the block removes the temporary file. Missing folders are made. Raises FileExistsError if ``path``
+    exists and ``force`` is not set, and IsADirectoryError if it is a folder.
+    """
+    path = Path(path)
+    _refuse(path, force)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:  # the data must be on the disk before the name points to them
+            os.fsync(file.fileno())
+        _refuse(path, force)  # somebody else may have written it meanwhile
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _refuse(path: Path, force: bool) -> None:
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file in it")
+    if path.exists() and not force:
+        raise FileExistsError(f"{path} exists already; choose another name or overwrite it with force")
