@@ -139,7 +139,7 @@ class Latest:
                             break
             except Cancelled:
                 pass
-            except Exception as error:  # noqa: BLE001 (shown to the person who asked)
+            except Exception as error:
                 if not token.cancelled:
                     self._fail(error)
             finally:

@@ -3,7 +3,8 @@
 Every normal or uniform deviate is a pure function of (seed, stream, step, path, component), computed with the
 counter-based generator Philox-4x32-10 (Salmon et al., SC'11, doi:10.1145/2063384.2063405) and Box–Muller. So path
 i of a run is the same whether it is computed alone, among 10⁶ others, in chunks, on any number of threads, and a
-preview with few paths shows the first paths of the full run. CPU (numba) and GPU (torch) draw the same bits.
+preview with few paths shows the first paths of the full run. CPU (numba) and GPU (torch) turn the same bits into the
+same numbers, to rounding.
 """
 
 from __future__ import annotations
@@ -11,16 +12,22 @@ from __future__ import annotations
 import math
 import zlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numba as nb
 import numpy as np
 import torch
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
 
 _M0, _M1 = 0xD2511F53, 0xCD9E8D57  # Philox multipliers and Weyl constants
 _W0, _W1 = 0x9E3779B9, 0xBB67AE85
 _MASK = 0xFFFFFFFF
 _SCALE = 2.0**-32
 _TWO_PI = 2 * np.pi
+_LOG_2 = math.log(2)
+_BITS_OF_SQRT_HALF = 0x3FE6A09E667F3BCD
 
 
 @nb.njit(inline="always")
@@ -39,32 +46,89 @@ def _philox(c0, c1, c2, c3, k0, k1):  # pragma: no cover (compiled)
     return c0, c1, c2, c3
 
 
+def _reinterpret(source: types.Type, target: types.Type, llvm: ir.Type) -> Any:
+    """A compiled function that reads the 64 bits of one type as another."""
+
+    def typing(_context: Any, _value: Any) -> Any:
+        return target(source), lambda _context, builder, _signature, arguments: builder.bitcast(arguments[0], llvm)
+
+    return intrinsic(typing)
+
+
+_to_bits = _reinterpret(types.float64, types.int64, ir.IntType(64))
+_from_bits = _reinterpret(types.int64, types.float64, ir.DoubleType())
+
+# Logarithm, sine and cosine are written out, without branches or calls, so that the loop over counters compiles to
+# vector instructions: ten times faster than the library's. Polynomials of fdlibm (Sun Microsystems 1993; __ieee754_log,
+# __kernel_sin, __kernel_cos), relative error below 1e-15.
+
+
+@nb.njit(inline="always")
+def _radius(word):  # pragma: no cover (compiled)
+    """√(-2 log u), u = (word + ½)/2³²."""
+    bits = _to_bits((word + 0.5) * _SCALE)
+    k = (bits - _BITS_OF_SQRT_HALF) >> 52
+    m = _from_bits(bits - (k << 52))  # u = 2^k m, √½ <= m < √2
+    s = (m - 1.0) / (m + 1.0)
+    z = s * s
+    p = 1.818357216161805012e-01 + z * (1.531383769920937332e-01 + z * 1.479819860511658591e-01)
+    p = 3.999999999940941908e-01 + z * (2.857142874366239149e-01 + z * (2.222219843214978396e-01 + z * p))
+    return np.sqrt(-2.0 * (k * _LOG_2 + s * (2.0 + z * (6.666666666666735130e-01 + z * p))))
+
+
+@nb.njit(inline="always")
+def _circle(word):  # pragma: no cover (compiled)
+    """cos θ and sin θ, θ = 2π (word + ½)/2³²."""
+    quarters = (word + 0.5) * (4 * _SCALE)
+    q = np.int64(quarters + 0.5)
+    x = (quarters - q) * (np.pi / 2)  # θ = q π/2 + x, |x| <= π/4
+    z = x * x
+    p = 2.75573137070700676789e-06 + z * (-2.50507602534068634195e-08 + z * 1.58969099521155010221e-10)
+    p = 8.33333333332248946124e-03 + z * (-1.98412698298579493134e-04 + z * p)
+    s = x + x * z * (-1.66666666666666324348e-01 + z * p)
+    p = -2.75573143513906633035e-07 + z * (2.08757232129817482790e-09 + z * -1.13596475577881948265e-11)
+    p = -1.38888888888741095749e-03 + z * (2.48015872894767294178e-05 + z * p)
+    c = 1.0 - 0.5 * z + z * z * (4.16666666666666019037e-02 + z * p)
+    odd = (q & 1) != 0
+    cos, sin = (s, c) if odd else (c, s)
+    return (-cos if ((q + 1) & 2) != 0 else cos), (-sin if (q & 2) != 0 else sin)
+
+
+@nb.njit(inline="always")
+def _four_normals(counter, step, k0, k1):  # pragma: no cover (compiled)
+    low, high = np.uint32(counter), np.uint32(counter >> 32)
+    a, b, c, d = _philox(low, high, np.uint32(step), np.uint32(0), np.uint32(k0), np.uint32(k1))
+    r0, r1 = _radius(a), _radius(c)
+    (c0, s0), (c1, s1) = _circle(b), _circle(d)
+    return r0 * c0, r0 * s0, r1 * c1, r1 * s1
+
+
 @nb.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
 def _fill_normal(out, start, step, k0, k1):  # pragma: no cover (compiled)
-    # Deviate number j sits in word j % 4 of counter j // 4; `out` takes the numbers from `start` on.
+    # Deviate number j sits in word j % 4 of counter j // 4; `out` takes the numbers from `start` on. Whole counters
+    # go in one plain loop, then the counters cut by either end.
     end = start + out.size
-    for counter in range(start // 4, (end + 3) // 4):
-        low, high = np.uint32(counter), np.uint32(counter >> 32)
-        a, b, c, d = _philox(low, high, np.uint32(step), np.uint32(0), np.uint32(k0), np.uint32(k1))
-        r0, t0 = np.sqrt(-2.0 * np.log((a + 0.5) * _SCALE)), _TWO_PI * _SCALE * (b + 0.5)
-        r1, t1 = np.sqrt(-2.0 * np.log((c + 0.5) * _SCALE)), _TWO_PI * _SCALE * (d + 0.5)
-        z = (r0 * np.cos(t0), r0 * np.sin(t0), r1 * np.cos(t1), r1 * np.sin(t1))
-        for word in range(4):
-            j = 4 * counter + word
-            if start <= j < end:
-                out[j - start] = z[word]
+    first, last = (start + 3) // 4, end // 4
+    whole = out[4 * first - start :]
+    for i in range(last - first):
+        z0, z1, z2, z3 = _four_normals(first + i, step, k0, k1)
+        whole[4 * i], whole[4 * i + 1], whole[4 * i + 2], whole[4 * i + 3] = z0, z1, z2, z3
+    for j in range(start, min(4 * first, end)):
+        out[j - start] = _four_normals(first - 1, step, k0, k1)[j % 4]
+    for j in range(max(4 * last, start), end):
+        out[j - start] = _four_normals(last, step, k0, k1)[j % 4]
 
 
 @nb.njit(nogil=True, cache=True)
 def _fill_uniform(out, start, step, k0, k1):  # pragma: no cover (compiled)
-    # Two words make one 53-bit number; the fourth counter word keeps these apart from the normals.
+    # Two words make one 52-bit number; the fourth counter word keeps these apart from the normals.
     end = start + out.size
     for counter in range(start // 2, (end + 1) // 2):
         low, high = np.uint32(counter), np.uint32(counter >> 32)
         a, b, c, d = _philox(low, high, np.uint32(step), np.uint32(1), np.uint32(k0), np.uint32(k1))
         u = (
-            ((a >> np.uint32(5)) * 67108864.0 + (b >> np.uint32(6)) + 0.5) / 9007199254740992.0,
-            ((c >> np.uint32(5)) * 67108864.0 + (d >> np.uint32(6)) + 0.5) / 9007199254740992.0,
+            ((a >> np.uint32(6)) * 2.0**26 + (b >> np.uint32(6)) + 0.5) * 2.0**-52,
+            ((c >> np.uint32(6)) * 2.0**26 + (d >> np.uint32(6)) + 0.5) * 2.0**-52,
         )
         for word in range(2):
             j = 2 * counter + word
@@ -132,7 +196,7 @@ class Noise:
         self, step: int, shape: tuple[int, ...], dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu"
     ) -> torch.Tensor:
         """N(0, 1) deviates of the given shape for one step; ``shape[0]`` runs over paths."""
-        start, count = self._range(shape)
+        start, count = self._range(step, shape)
         device = torch.device(device)
         if device.type != "cpu":
             return _normal_torch(start, count, step, *self._key, device).to(dtype).reshape(shape)
@@ -143,12 +207,15 @@ class Noise:
     def uniform(
         self, step: int, shape: tuple[int, ...], dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu"
     ) -> torch.Tensor:
-        """Deviates uniform in (0, 1) with 53 bits, of the given shape for one step; ``shape[0]`` runs over paths."""
-        start, count = self._range(shape)
+        """Deviates uniform in the open (0, 1), of 52 bits, for one step; ``shape[0]`` runs over paths."""
+        start, count = self._range(step, shape)
         out = np.empty(count)
         _fill_uniform(out, start, step, *self._key)
-        return torch.from_numpy(out).to(device=device, dtype=dtype).reshape(shape)
+        below_one = 1 - torch.finfo(dtype).eps / 2  # rounding to float32 could give 1
+        return torch.from_numpy(out).to(device=device, dtype=dtype).clamp_(max=below_one).reshape(shape)
 
-    def _range(self, shape: tuple[int, ...]) -> tuple[int, int]:
+    def _range(self, step: int, shape: tuple[int, ...]) -> tuple[int, int]:
+        if not 0 <= step < 2**32:
+            raise ValueError(f"step must be an integer from 0 to 2^32 - 1, got {step!r}")
         components = math.prod(shape[1:])
         return self.first * components, shape[0] * components

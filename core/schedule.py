@@ -30,20 +30,6 @@ Array = Any  # a float or an array of floats; the functions below broadcast
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 
 
-def _relexp(z: Array) -> Array:
-    """(e^z - 1)/z, equal to 1 at z = 0."""
-    z = np.asarray(z, dtype=float)
-    safe = np.where(np.abs(z) < 1e-8, 1.0, z)
-    return np.where(np.abs(z) < 1e-8, 1 + z / 2, np.expm1(safe) / safe)
-
-
-def _rellog(z: Array) -> Array:
-    """log(1 + z)/z, equal to 1 at z = 0."""
-    z = np.asarray(z, dtype=float)
-    safe = np.where(np.abs(z) < 1e-8, 1.0, z)
-    return np.where(np.abs(z) < 1e-8, 1 - z / 2, np.log1p(safe) / safe)
-
-
 @dataclass(frozen=True)
 class Schedule(ABC):
     """Common base. Subclasses give ``g2``, ``u`` and ``t_of_u``; ``preserving`` says whether ``k = g²``."""
@@ -79,12 +65,15 @@ class Schedule(ABC):
         """Mean response f(t, s) = exp(-½ ∫_s^t k)."""
         if not self.preserving:
             return np.ones(np.broadcast(np.asarray(t), np.asarray(s)).shape) + 0.0
-        return np.exp(-(self.u(t) - self.u(s)) / 2)
+        return np.exp(-self._du(t, s) / 2)
 
     def xi(self, t: Array, s: Array = 0.0) -> Array:
         """Variance that noise adds between s and t, Ξ(t, s) = ∫_s^t f²(t, r) g²(r) dr; Ξ(t) for s = 0."""
-        du = self.u(t) - self.u(s)
+        du = self._du(t, s)
         return -np.expm1(-du) if self.preserving else du
+
+    def _du(self, t: Array, s: Array) -> Array:
+        return self.u(t) if isinstance(s, float) and s == 0 else self.u(t) - self.u(s)
 
     def log_sigma(self, t: Array) -> Array:
         """log σ̃(t) = log(√Ξ / f); -inf at t = 0, never overflows."""
@@ -108,9 +97,11 @@ class Schedule(ABC):
             return self.t_of_log_sigma(np.log(np.asarray(sigma, dtype=float)))
 
     def t_of_xi(self, xi: Array) -> Array:
-        """The time at which the noise variance is Ξ (0 <= Ξ, and Ξ < 1 for VP)."""
+        """The time at which the noise variance is Ξ; t_max where it is not reached (VP: always below 1)."""
         xi = np.asarray(xi, dtype=float)
-        return self.t_of_u(-np.log1p(-xi) if self.preserving else xi)
+        with np.errstate(divide="ignore"):
+            u = -np.log1p(-np.minimum(xi, 1.0)) if self.preserving else xi
+        return self.t_of_u(np.minimum(u, self.u(self.t_max)))
 
     @abstractmethod
     def latex(self) -> str:
@@ -127,16 +118,20 @@ class VE(Schedule):
     def __post_init__(self) -> None:
         _require_positive("sigma", self.sigma_max)
 
+    @cached_property
+    def _rate(self) -> float:
+        return 2 * float(np.log(self.sigma_max)) / self.T
+
     def g2(self, t: Array) -> Array:
-        return np.exp(2 * np.asarray(t, dtype=float) / self.T * np.log(self.sigma_max))
+        return np.exp(self._rate * np.asarray(t, dtype=float))
 
     def u(self, t: Array) -> Array:
         t = np.asarray(t, dtype=float)
-        return t * _relexp(2 * t / self.T * np.log(self.sigma_max))
+        return np.expm1(self._rate * t) / self._rate if self._rate else t
 
     def t_of_u(self, u: Array) -> Array:
         u = np.asarray(u, dtype=float)
-        return u * _rellog(2 * u / self.T * np.log(self.sigma_max))
+        return np.log1p(self._rate * u) / self._rate if self._rate else u
 
     def latex(self) -> str:
         return rf"{self.sigma_max:g}^{{\,t}}"
@@ -228,7 +223,8 @@ class Cosine(Schedule):
         return self._end
 
     def latex(self) -> str:
-        return rf"\sqrt{{{np.pi / (1 + self.offset):.3g}\,\tan\frac{{\pi (t + {self.offset:g})}}{{2 \cdot {1 + self.offset:g}}}}}"
+        scale, end = np.pi / (1 + self.offset), 1 + self.offset
+        return rf"\sqrt{{{scale:.3g}\,\tan\frac{{\pi (t + {self.offset:g})}}{{2 \cdot {end:g}}}}}"
 
 
 @dataclass(frozen=True)
@@ -290,13 +286,14 @@ class Tabulated(Schedule):
         u = np.asarray(u, dtype=float)
         i = np.clip(np.searchsorted(self._cumulative, u, side="right") - 1, 0, len(self._edges) - 2)
         low, high = self._edges[i], self._edges[i + 1]
-        t = (low + high) / 2
+        rise = self._cumulative[i + 1] - self._cumulative[i]
+        t = low + np.clip((u - self._cumulative[i]) / rise, 0.0, 1.0) * (high - low)
         for _ in range(60):  # Newton inside a shrinking bracket: cannot leave it, quadratic at the end
-            r = self.u(t) - u
+            r, slope = self.u(t) - u, self.g2(t)
             low, high = np.where(r < 0, t, low), np.where(r < 0, high, t)
-            newton = t - r / self.g2(t)
-            step = np.where((newton > low) & (newton < high), newton, (low + high) / 2)
-            if np.all(np.abs(step - t) <= 4e-16 * np.maximum(np.abs(step), 1e-30)):
+            newton = t - r / slope
+            step = np.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
+            if np.all(np.abs(step - t) <= 1e-15 * (t + u / slope)):  # what rounding of t and of u allows
                 return step
             t = step
         return t
