@@ -151,18 +151,19 @@ def build_page(search: str = "") -> tuple[pmui.Page, Shell]:
 def header_html(present: str, device: str, dark: bool) -> str:
     """Brand, links to the rooms with the present one marked, and the device."""
     links = "".join(
-        f'<a href="{_href(room.name, dark)}"{_MARK if room.name == present else ""}>{html.escape(room.title)}</a>'
+        f'<a href="{page_link(room.name, dark)}"{_MARK if room.name == present else ""}>{html.escape(room.title)}</a>'
         for room in ROOMS.values()
         if room.name != "home"
     )
-    brand = f'<a class="brand" href="{_href("home", dark)}" title="Home">{LOGO.read_text()}<span>StoqLab</span></a>'
+    brand = f'<a class="brand" href="{page_link("home", dark)}" title="Home">{LOGO.read_text()}<span>StoqLab</span></a>'
     return f'<nav aria-label="Rooms">{brand}{links}<span class="device">{html.escape(device)}</span></nav>'
 
 
 _MARK = ' aria-current="page"'
 
 
-def _href(page: str, dark: bool) -> str:
+def page_link(page: str, dark: bool) -> str:
+    """The address of a page, for an HTML attribute; it carries the theme along."""
     return "?" + html.escape(urlencode({"page": page} | ({"theme": "dark"} if dark else {})))
 
 
@@ -171,9 +172,9 @@ def _content(room: Room, shell: Shell) -> Content:
         return Content(room.title, main=[pn.pane.Markdown(f"## {room.title}\n\nThis room is being built.", margin=20)])
     try:
         return room.load().build(shell)
-    except Exception as error:
+    except Exception:
         log.exception("the page %s could not be built", room.name)
-        shell.say(f"This page could not be built: {error}", "error")
+        shell.say("This page could not be built; the log of the server says why.", "error")
         return Content(room.title)
 
 

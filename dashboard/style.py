@@ -25,6 +25,35 @@ DARK = {
 }
 
 
+# Tighter than the library's defaults, so that a sidebar holds many controls.
+_COMPONENTS: dict[str, Any] = {
+    "MuiPaper": {"styleOverrides": {"root": {"backgroundImage": "none"}}},
+    "MuiAccordion": {
+        "defaultProps": {"disableGutters": True, "elevation": 0, "square": True},
+        "styleOverrides": {"root": {"borderBottom": "1px solid var(--mui-palette-divider)", "margin": "0 !important"}},
+    },
+    "MuiAccordionSummary": {
+        "styleOverrides": {
+            "root": {
+                "minHeight": 36,
+                "padding": "0 12px",
+                "& h3, & .MuiTypography-root": {"fontSize": 14, "fontWeight": 650},
+            },
+            "content": {"margin": "8px 0 !important"},
+        }
+    },
+    "MuiAccordionDetails": {"styleOverrides": {"root": {"padding": "0 0 8px"}}},
+    "MuiFormLabel": {"styleOverrides": {"root": {"fontSize": 13}}},
+    "MuiFormControlLabel": {"styleOverrides": {"label": {"fontSize": 13}}},
+    "MuiInputBase": {"styleOverrides": {"root": {"fontSize": 13}}},
+    "MuiMenuItem": {"styleOverrides": {"root": {"fontSize": 13, "minHeight": 32}}},
+    "MuiSlider": {"styleOverrides": {"root": {"paddingTop": 8, "paddingBottom": 8, "marginBottom": "0 !important"}}},
+    "MuiTab": {"styleOverrides": {"root": {"minHeight": 36, "padding": "6px 12px", "fontSize": 13}}},
+    "MuiTabs": {"styleOverrides": {"root": {"minHeight": 36}}},
+    "MuiTooltip": {"styleOverrides": {"tooltip": {"fontSize": 12.5, "lineHeight": 1.4, "maxWidth": 280}}},
+}
+
+
 def _theme(c: dict[str, str], dark: bool) -> dict[str, Any]:
     return {
         "palette": {
@@ -45,6 +74,7 @@ def _theme(c: dict[str, str], dark: bool) -> dict[str, Any]:
             "h6": {"fontFamily": FONT},
             "button": {"textTransform": "none", "fontWeight": 500},
         },
+        "components": _COMPONENTS,
     }
 
 
@@ -82,6 +112,20 @@ nav a.brand svg {{ width: 26px; height: 26px; color: var(--mui-palette-primary-m
 nav .device {{ margin-left: auto; padding: 0 10px; color: var(--mui-palette-text-secondary); font-size: 12.5px;
   white-space: nowrap; }}
 @media (max-width: 640px) {{ nav .device, nav a.brand span {{ display: none; }} nav a {{ padding: 6px; }} }}
+"""
+
+HOME_CSS = f"""
+:host {{ font: 15px/1.55 {FONT}; color: var(--mui-palette-text-primary); }}
+h1 {{ font: 650 30px/1.15 {FONT}; letter-spacing: -0.02em; margin: 10px 0 14px; text-wrap: balance; }}
+p {{ margin: 0 0 22px; color: var(--mui-palette-text-secondary); text-wrap: pretty; }}
+nav {{ display: grid; gap: 12px; }}
+nav a {{ display: block; padding: 14px 16px; border: 1px solid var(--mui-palette-divider); border-radius: 10px;
+  background: var(--mui-palette-background-paper); color: inherit; text-decoration: none; }}
+nav a:hover {{ border-color: var(--mui-palette-primary-main); }}
+nav a:focus-visible {{ outline: 2px solid var(--mui-palette-primary-main); outline-offset: 2px; }}
+nav b {{ display: block; font-size: 16px; font-weight: 650; color: var(--mui-palette-primary-main); }}
+nav b::after {{ content: " →"; }}
+nav span {{ font-size: 13.5px; line-height: 1.4; color: var(--mui-palette-text-secondary); }}
 """
 
 RAW_CSS = f"""

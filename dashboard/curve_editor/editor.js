@@ -2,7 +2,7 @@
 // takes the focus and the arrow keys.
 
 const SVG = "http://www.w3.org/2000/svg"
-const MARGIN = { left: 30, right: 10, top: 8, bottom: 18 }
+const MARGIN = { left: 36, right: 12, top: 8, bottom: 18 }
 const MOST = 8           // points
 const GAP = 0.02         // least distance of two points in t
 const THROTTLE = 60      // ms between messages during a drag
@@ -18,7 +18,7 @@ const STYLE = `
   circle { fill: var(--paper); stroke: var(--accent); stroke-width: 2; cursor: grab; outline: none; }
   circle:hover, circle:focus-visible { fill: var(--accent); }
   circle:focus-visible { stroke: var(--ink); }
-  button { position: absolute; top: 4px; left: 36px; font: inherit; padding: 3px 6px; border-radius: 4px; cursor: pointer;
+  button { position: absolute; top: 4px; left: 42px; font: inherit; padding: 3px 6px; border-radius: 4px; cursor: pointer;
     color: var(--quiet); background: var(--paper); border: 1px solid var(--line); }
   button:hover, button:focus-visible { color: var(--ink); }
   .readout { position: absolute; right: 12px; bottom: 24px; color: var(--quiet); pointer-events: none; }
@@ -164,7 +164,7 @@ export function render({ model }) {
       const g = Number((10 ** e).toPrecision(6))
       if (g < low * 0.999 || g > high * 1.001) continue
       path += `M${left()} ${py(g)}H${right()}`
-      labels.push([left() - 5, py(g) + 4, g, "end"])
+      labels.push([left() - 9, py(g) + 4, g, "end"])
     }
     for (const [t, name] of [[0, "0"], [0.25, ""], [0.5, "½"], [0.75, ""], [1, "1"]]) {
       path += `M${px(t)} ${top()}V${bottom()}`
