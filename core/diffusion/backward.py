@@ -150,7 +150,8 @@ def _posterior(schedule: Schedule, times, dtype: torch.dtype) -> tuple[np.ndarra
     if np.any(a < smallest):
         i = int(np.argmin(a))
         raise FloatingPointError(
-            f"step {i + 1} of {len(a)}, from t = {t[i]:.4g} to {s[i]:.4g}, is too long: it divides by f(t,s) = {a[i]:.2g}; "
+            f"Step {i + 1} of {len(a)}, from t = {t[i]:.4g} to {s[i]:.4g}, is too long, as it divides by "
+            f"f(t,s) = {a[i]:.2g}; "
             "take more steps, or the uniform or karras grid."
         )
     return a, q, schedule.xi(s) * q / schedule.xi(t)
