@@ -1,0 +1,108 @@
+"""The stage: a Panel component that plays a `Scene` in the browser."""
+
+import json
+import re
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import param
+from panel.custom import JSComponent
+
+from dashboard.stage.colours import COLOURS
+from dashboard.stage.scene import Scene
+
+_HERE = Path(__file__).parent
+_FILES = (
+    "format", "ticks", "theme", "block", "scale", "axes", "header", "curves", "particles", "image",
+    "layers", "readout", "panel", "grid", "scrubber", "controls", "keyboard", "player", "stage",
+)  # fmt: skip
+
+CREDIT = 2  # scenes that may be under way to the browser in live mode
+PATIENCE = 2.0  # seconds after which an unacknowledged scene counts as lost
+
+
+def _module() -> str:
+    """The files of `js/` as one ES module: imports between them are dropped, only `render` stays exported."""
+    parts = [f"const COLOURS = {json.dumps({theme: dict(roles) for theme, roles in COLOURS.items()})};"]
+    for name in _FILES:
+        text = (_HERE / "js" / f"{name}.js").read_text(encoding="utf-8")
+        text = re.sub(r"^import [^;]*;\n", "", text, flags=re.MULTILINE)
+        parts.append(re.sub(r"^export (?!function render\b)", "", text, flags=re.MULTILINE))
+    return "\n".join(parts)
+
+
+class Stage(JSComponent):
+    """Linked pictures on one play position, with controls; see `Scene` for what is shown.
+
+    `show` replaces the scene, `push` streams scenes from a running computation. While it plays, the browser works
+    alone: `position` is the browser's only after a pause, a step or the end of a scrub; setting it moves the picture.
+    """
+
+    position = param.Number(0.0, doc="Play position, in the units of Scene.positions.")
+    playing = param.Boolean(False, doc="Whether the scene plays; ignored at first where reduced motion is preferred.")
+    speed = param.Number(1.0, bounds=(0, None), inclusive_bounds=(False, True), doc="Factor on the pace of the scene.")
+    loop = param.Boolean(True, doc="Whether play starts again at the end.")
+    controls = param.Boolean(True, doc="Whether buttons and scrubber are shown.")
+    dark = param.Boolean(False, doc="Light figures on dark paper.")
+    error = param.String("", doc="A sentence shown over the picture, which stays, dimmed.")
+    busy = param.Boolean(False, doc="Shows that the picture is being refined.")
+    status = param.String("", doc="A few words beside the controls, such as 'preview · 2 000 paths'.")
+    label = param.String("Animated figure", doc="What a screen reader calls the stage.")
+    block = param.Bytes(b"", doc="The scene, packed.")
+    rewinds = param.Integer(0, doc="Counts the scenes that start from the first position.")
+
+    _esm = _module()
+    _stylesheets = [(_HERE / "stage.css").read_text(encoding="utf-8")]  # noqa: RUF012
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**{"height": 560, "sizing_mode": "stretch_width", **params})
+        self.scene: Scene | None = None
+        self._lock = threading.Lock()
+        self._waiting: Scene | None = None
+        self._streamed: Scene | None = None
+        self._sent = 0
+        self._acknowledged = 0
+        self._last_sent = 0.0
+
+    def show(self, scene: Scene, keep_position: bool = True) -> None:
+        """Replace the scene; the play position is kept, or set to the first one."""
+        with self._lock:
+            self.scene, self._waiting, self._streamed = scene, None, None
+        changes: dict[str, Any] = {"block": scene.block, "error": ""}
+        if not keep_position:
+            changes |= {"rewinds": self.rewinds + 1, "position": float(min(scene.positions))}
+        self.param.update(**changes)
+
+    def push(self, scene: Scene) -> None:
+        """Show the newest scene of a running computation, at its last position; may be called from any thread.
+
+        At most two scenes are under way; while the browser is busy with them, a newer scene takes the place of the
+        one that waits, so that a slow viewer sees fewer pictures and never old ones.
+        """
+        scene.block  # noqa: B018  packed here, in the caller's thread
+        with self._lock:
+            self.scene = self._waiting = self._streamed = scene
+        self._pump()
+
+    def _pump(self) -> None:
+        with self._lock:
+            lost = time.monotonic() - self._last_sent > PATIENCE
+            if self._waiting is None or (self._sent - self._acknowledged >= CREDIT and not lost):
+                return
+            scene, self._waiting = self._waiting, None
+            if lost:
+                self._acknowledged = self._sent
+            self._sent += 1
+            serial, self._last_sent = self._sent, time.monotonic()
+        self._send_msg({"scene": scene.block, "serial": serial})
+
+    def _handle_msg(self, data: Any) -> None:
+        """From the browser: {"drawn": serial} after a streamed scene, {"ready": true} from a new view."""
+        with self._lock:
+            if "drawn" in data:
+                self._acknowledged = max(self._acknowledged, int(data["drawn"]))
+            elif "ready" in data and self._streamed is not None:
+                self._acknowledged, self._waiting = self._sent, self._waiting or self._streamed
+        self._pump()

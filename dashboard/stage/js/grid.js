@@ -1,0 +1,62 @@
+// Panels on a CSS grid, with plot areas that line up along columns and rows.
+import { Panel } from "./panel.js";
+
+// First and last column and row of each name in the areas.
+function spans(areas) {
+  const found = {};
+  areas.forEach((row, r) => row.trim().split(/\s+/).forEach((name, c) => {
+    const span = (found[name] = found[name] || { left: c, right: c, top: r, bottom: r });
+    span.left = Math.min(span.left, c);
+    span.right = Math.max(span.right, c);
+    span.bottom = Math.max(span.bottom, r);
+  }));
+  return found;
+}
+
+export class Grid {
+  constructor(host) {
+    this.host = host;
+    this.panels = new Map();
+  }
+
+  load(scene) {
+    const style = this.host.style;
+    style.gridTemplateColumns = scene.columns.replace(/(\d*\.?\d+fr)/g, "minmax(0, $1)");
+    style.gridTemplateRows = scene.rows.replace(/(\d*\.?\d+fr)/g, "minmax(0, $1)");
+    style.gridTemplateAreas = scene.areas.map((row) => `"${row}"`).join(" ");
+    this.spans = spans(scene.areas);
+    const wanted = new Set(scene.panels.map((spec) => spec.id));
+    for (const [id, panel] of this.panels) if (!wanted.has(id)) { panel.host.remove(); this.panels.delete(id); }
+    for (const spec of scene.panels) {
+      if (!this.panels.has(spec.id)) {
+        const host = this.host.appendChild(document.createElement("div"));
+        host.className = "stage-panel";
+        host.dataset.panel = spec.id;
+        host.style.gridArea = spec.id;
+        this.panels.set(spec.id, new Panel(host));
+      }
+      this.panels.get(spec.id).load(spec, scene);
+    }
+  }
+
+  // Margins: panels that begin (or end) in the same column or row get the same one on that side.
+  arrange(theme) {
+    const entries = [...this.panels].filter(([, panel]) => panel.host.clientWidth > 0);
+    const common = (side, line, rooms) => {
+      const widest = {};
+      entries.forEach(([id], i) => { widest[this.spans[id][line]] = Math.max(widest[this.spans[id][line]] || 0, rooms[i][side]); });
+      entries.forEach(([id], i) => { rooms[i][side] = widest[this.spans[id][line]]; });
+    };
+    const rooms = entries.map(([, panel]) => panel.measureSides(theme));
+    common("left", "left", rooms);
+    common("right", "right", rooms);
+    entries.forEach(([, panel], i) => { rooms[i].top = panel.measureTop(theme, rooms[i].left, rooms[i].right); });
+    common("top", "top", rooms);
+    common("bottom", "bottom", rooms);
+    entries.forEach(([, panel], i) => panel.place(rooms[i]));
+  }
+
+  draw(moment, theme, dpr) {
+    for (const panel of this.panels.values()) panel.draw(moment, theme, dpr);
+  }
+}

@@ -1,0 +1,215 @@
+// The component: ties scene, player, pictures and controls to the model that Python sees.
+import { unpack } from "./block.js";
+import { Controls } from "./controls.js";
+import { Grid } from "./grid.js";
+import { listen, unlisten } from "./keyboard.js";
+import { Player } from "./player.js";
+import { readout } from "./readout.js";
+import { dragPosition } from "./scrubber.js";
+import { makeTheme } from "./theme.js";
+
+class StageView {
+  constructor(model) {
+    this.model = model;
+    this.root = this.make("stage-root", null);
+    this.root.tabIndex = 0;
+    this.root.setAttribute("role", "group");
+    this.busy = this.make("stage-busy");
+    this.gridHost = this.make("stage-grid");
+    this.player = new Player(() => this.request(), () => this.tell());
+    this.controls = new Controls(this.player, {
+      play: () => this.player.play(!this.player.playing),
+      step: (frames) => this.player.step(frames),
+      restart: () => this.player.restart(),
+      loop: () => { model.loop = this.player.loop = !this.player.loop; this.refresh(); },
+      speed: (value) => { model.speed = this.player.speed = value; },
+    });
+    this.root.append(this.controls.el);
+    this.message = this.make("stage-message");
+    this.message.setAttribute("role", "alert");
+    this.tip = this.make("stage-readout");
+    this.tip.hidden = true;
+    this.grid = new Grid(this.gridHost);
+    this.scene = null;
+    this.pending = 0;
+    this.drawnFrames = 0;
+    this.unaligned = true;
+    this.visible = true;
+    this.pointer = null;
+    this.bindPointer();
+    this.sizes = new ResizeObserver(() => { this.unaligned = true; this.request(); });
+    this.sizes.observe(this.gridHost);
+    this.sight = new IntersectionObserver((seen) => { this.visible = seen[seen.length - 1].isIntersecting; this.request(); });
+    this.sight.observe(this.root);
+    listen(this);
+    this.bindModel();
+  }
+
+  make(name, parent = this.root) {
+    const el = document.createElement("div");
+    el.className = name;
+    if (parent) parent.append(el);
+    return el;
+  }
+
+  bindModel() {
+    const { model, player } = this;
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    player.position = model.position;
+    if (model.playing && still) model.playing = false;
+    player.playing = model.playing;
+    model.on("block", () => this.load(model.block));
+    model.on("rewinds", () => player.restart());
+    model.on("position", () => { if (model.position !== this.told) player.seek(model.position); });
+    model.on("playing", () => { if (model.playing !== player.playing) player.play(model.playing); this.refresh(); });
+    model.on(["speed", "loop", "controls", "dark", "error", "busy", "status", "label"], () => this.refresh());
+    model.on("msg:custom", (message) => {
+      if (!message || !message.scene) return;
+      this.load(message.scene);
+      player.seek(player.end);
+      this.serial = message.serial;
+    });
+    model.on("remove", () => this.remove());
+    this.load(model.block);
+    this.refresh();
+    model.send_msg({ ready: true });
+  }
+
+  bindPointer() {
+    const place = (event) => {
+      const host = event.target.closest(".stage-panel");
+      const panel = host && this.grid.panels.get(host.dataset.panel);
+      if (!panel || !panel.view) return null;
+      const rect = host.getBoundingClientRect();
+      return { panel, host, rect, x: event.clientX - rect.left, y: event.clientY - rect.top };
+    };
+    this.gridHost.addEventListener("pointermove", (event) => { this.pointer = place(event); this.request(); });
+    this.gridHost.addEventListener("pointerleave", () => { this.pointer = null; this.request(); });
+    this.gridHost.addEventListener("pointerdown", (event) => {
+      const at = place(event);
+      if (!at || event.button) return;
+      this.root.focus({ preventScroll: true });
+      if (at.panel.toggleAt(at.x, at.y)) { this.request(); return; }
+      const { box, spec } = at.panel.view;
+      if (spec.clock && at.y >= box.y && at.x >= box.x - 8 && at.x <= box.x + box.w + 8) {
+        dragPosition(at.host, event, this.player, (e) => at.panel.view.sx.invert(e.clientX - at.rect.left));
+      }
+    });
+  }
+
+  load(block) {
+    if (!block || !block.byteLength) return;
+    this.scene = unpack(block);
+    this.player.load(this.scene);
+    this.grid.load(this.scene);
+    this.controls.load(this.scene);
+    this.unaligned = true;
+    this.pointer = null;
+    this.request();
+  }
+
+  refresh() {
+    const { model, player } = this;
+    player.speed = model.speed;
+    player.loop = model.loop;
+    this.root.classList.toggle("dark", model.dark);
+    this.root.classList.toggle("failed", Boolean(model.error));
+    this.root.setAttribute("aria-label", model.label);
+    this.root.setAttribute("aria-busy", String(model.busy));
+    this.message.textContent = model.error;
+    this.busy.hidden = !model.busy;
+    this.controls.el.hidden = !model.controls;
+    this.controls.refresh(model.status);
+    if (this.dark !== model.dark) this.unaligned = true;
+    this.dark = model.dark;
+    this.request();
+  }
+
+  // Python hears of the position when it comes to rest.
+  tell() {
+    const { model, player } = this;
+    this.told = player.position;
+    if (model.playing !== player.playing) model.playing = player.playing;
+    if (!player.playing && model.position !== player.position) model.position = player.position;
+    this.controls.refresh(model.status);
+  }
+
+  key(event) {
+    const { player } = this;
+    if (event.key === " ") player.play(!player.playing);
+    else if (event.key === "ArrowLeft") player.step(event.shiftKey ? -10 : -1);
+    else if (event.key === "ArrowRight") player.step(event.shiftKey ? 10 : 1);
+    else if (event.key === "Home" || event.key === "r") player.restart();
+    else return false;
+    return true;
+  }
+
+  request() {
+    if (!this.pending) this.pending = requestAnimationFrame((now) => this.frame(now));
+  }
+
+  frame(now) {
+    this.pending = 0;
+    if (this.player.running) {
+      this.player.advance(now);
+      if (this.visible) this.request();
+    }
+    if (this.scene && this.gridHost.clientWidth > 20) this.paint();
+    if (this.serial) {
+      this.model.send_msg({ drawn: this.serial });
+      this.serial = 0;
+    }
+  }
+
+  paint() {
+    const dpr = window.devicePixelRatio || 1;
+    if (this.unaligned || dpr !== this.dpr) {
+      this.dpr = dpr;
+      this.unaligned = false;
+      this.theme = makeTheme(this.model.dark, this.gridHost.clientWidth);
+      this.grid.arrange(this.theme);
+      this.controls.scrubber.resize();
+    }
+    const moment = this.player.moment();
+    this.grid.draw(moment, this.theme, dpr);
+    this.controls.update(moment, this.scene);
+    this.paintReadout();
+    this.drawnFrames += 1;
+    this.root.dataset.frames = this.drawnFrames;
+  }
+
+  paintReadout() {
+    const at = this.pointer;
+    const found = at && at.panel.view && !this.player.held && readout(at.panel.view, at.panel.hidden, at.x, at.y);
+    this.tip.hidden = !found;
+    if (!found) return;
+    const head = document.createElement("div");
+    head.textContent = found.head;
+    this.tip.replaceChildren(head, ...found.rows.map(({ colour, label, text }) => {
+      const row = document.createElement("div");
+      const dot = document.createElement("i");
+      dot.style.background = colour;
+      const value = document.createElement("b");
+      value.textContent = text;
+      row.append(dot, document.createTextNode(label), value);
+      return row;
+    }));
+    const outer = this.root.getBoundingClientRect();
+    const [x, y] = [at.rect.left - outer.left + at.x, at.rect.top - outer.top + at.y];
+    const left = x + this.tip.offsetWidth + 20 > outer.width ? x - this.tip.offsetWidth - 12 : x + 14;
+    this.tip.style.left = `${Math.max(0, left)}px`;
+    this.tip.style.top = `${Math.max(0, Math.min(y + 12, outer.height - this.tip.offsetHeight))}px`;
+  }
+
+  remove() {
+    cancelAnimationFrame(this.pending);
+    this.pending = -1; // no frame after this
+    this.sizes.disconnect();
+    this.sight.disconnect();
+    unlisten(this);
+  }
+}
+
+export function render({ model }) {
+  return new StageView(model).root;
+}
