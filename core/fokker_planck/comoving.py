@@ -17,7 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.fokker_planck.grid import Density, union
 from core.schedule import Schedule
+from core.theories.base import Target
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,14 @@ class Comoving:
     mean: np.ndarray
     variance: np.ndarray
 
-    def centre(self, t: float) -> np.ndarray:
-        """a(t), shape (dim,)."""
-        return float(self.schedule.f(t)) * self.mean
+    def centre(self, t: np.ndarray | float) -> np.ndarray:
+        """a(t), shape (..., dim)."""
+        return np.asarray(self.schedule.f(t))[..., None] * self.mean
 
-    def scale(self, t: float) -> np.ndarray:
-        """ℓ(t), shape (dim,)."""
-        return np.sqrt(float(self.schedule.f(t)) ** 2 * self.variance + float(self.schedule.xi(t)))
+    def scale(self, t: np.ndarray | float) -> np.ndarray:
+        """ℓ(t), shape (..., dim)."""
+        f, xi = np.asarray(self.schedule.f(t)), np.asarray(self.schedule.xi(t))
+        return np.sqrt(f[..., None] ** 2 * self.variance + xi[..., None])
 
     def clocks(self, t: np.ndarray | float) -> np.ndarray:
         """s_i(t), shape (..., dim); 0 at t = 0, without overflow of σ̃."""
@@ -46,3 +49,27 @@ class Comoving:
         with np.errstate(divide="ignore"):
             log_ratio = 2 * s + np.log(-np.expm1(-2 * s))  # log(σ̃²/var)
         return self.schedule.t_of_log_sigma((log_ratio + np.log(self.variance[axis])) / 2)
+
+
+def window_of_law(law: Target, moving: Comoving, times: np.ndarray) -> np.ndarray:
+    """The interval in ξ that holds the forward law from times[0] to times[-1], shape (dim, 2), with a margin."""
+    reach = None
+    s_first, s_last = moving.clocks(times[[0, -1]])[:, 0]
+    for s in np.linspace(s_first, s_last, 5):
+        t = float(moving.time(np.array(s), 0))
+        x = law.window(float(moving.schedule.f(t)), float(moving.schedule.xi(t)))
+        at_t = (x - moving.centre(t)[:, None]) / moving.scale(t)[:, None]
+        reach = at_t if reach is None else union(reach, at_t)
+    assert reach is not None
+    return reach * 1.05
+
+
+def window_of_start(start: Density, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """The interval in ξ that ``start`` asks for, shape (dim, 2); empty where it does not say."""
+    window = getattr(start, "window", None)
+    if window is None:
+        return np.tile([np.inf, -np.inf], (len(centre), 1))
+    window = np.asarray(window, dtype=float)
+    if window.shape != (len(centre), 2):
+        raise ValueError(f"start must be a density in {len(centre)} dimensions, its window has shape {window.shape}")
+    return (window - centre[:, None]) / scale[:, None]

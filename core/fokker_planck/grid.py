@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,10 @@ Density = Callable[[np.ndarray], np.ndarray]
 """``density(x)`` with x of shape (n, dim) gives the density there, shape (n,), up to a constant factor. An attribute
 ``window`` of shape (dim, 2), if there is one, makes the grid wide enough for it."""
 
-_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(6)
+HALF_WIDTH = 5.3
+"""Half-width, in standard deviations, of a grid that holds a Gaussian law."""
+
+_POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(4)
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Grid:
         return (values / (total * np.prod(self.spacing))).reshape(self.shape)
 
     def average(self, density: Density, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:
-        """Mean of ``density(centre + scale ξ)`` over each cell (6-point Gauss rule per axis), normalised."""
+        """Mean of ``density(centre + scale ξ)`` over each cell (4-point Gauss rule per axis), normalised."""
         offsets = mesh([_POINTS / 2 * h for h in self.spacing])
         weights = np.prod(mesh([_WEIGHTS / 2] * self.dim), axis=1)
         points = self.points()
@@ -77,28 +80,45 @@ def mesh(axes: list[np.ndarray]) -> np.ndarray:
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
 
 
-@dataclass(frozen=True)
-class NormalDensity:
-    """A normal law to start from: N(mean, std²), with one mean and one std per axis (or one std for all)."""
+def union(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The smallest box that holds both windows, each of shape (dim, 2)."""
+    return np.stack([np.minimum(a[:, 0], b[:, 0]), np.maximum(a[:, 1], b[:, 1])], axis=1)
 
-    mean: tuple[float, ...]
-    std: float | tuple[float, ...] = 1.0
+
+@dataclass(frozen=True, eq=False)
+class NormalDensity:
+    """A normal law to start from.
+
+    ``mean`` is a number for each axis; ``covariance`` a matrix, or one number, the variance along every axis.
+    Raises ValueError unless both are finite and the covariance is symmetric and positive.
+    """
+
+    mean: Sequence[float] | np.ndarray
+    covariance: float | Sequence[Sequence[float]] | np.ndarray
 
     def __post_init__(self) -> None:
-        if not np.all(np.isfinite(self.mean)) or len(np.shape(self.mean)) != 1:
-            raise ValueError(f"mean must be one finite number for each axis, got {self.mean}")
-        if not np.all(np.isfinite(self.std)) or np.min(self.std) <= 0:
-            raise ValueError(f"std must be positive and finite, got {self.std}")
-        if np.shape(self.std) not in ((), np.shape(self.mean)):
-            raise ValueError(f"std must be one number or as many as the {len(self.mean)} means, got {self.std}")
+        mean, covariance = np.asarray(self.mean, dtype=float), np.asarray(self.covariance, dtype=float)
+        if mean.ndim != 1 or not np.all(np.isfinite(mean)):
+            raise ValueError(f"mean must be a finite number for each axis, got {self.mean}")
+        if covariance.ndim == 0:
+            covariance = covariance * np.eye(len(mean))
+        if covariance.shape != (len(mean), len(mean)) or not np.all(np.isfinite(covariance)):
+            raise ValueError(
+                f"covariance must be a finite number or {len(mean)} × {len(mean)} matrix, got {self.covariance}"
+            )
+        if not np.allclose(covariance, covariance.T) or np.linalg.eigvalsh(covariance)[0] <= 0:
+            raise ValueError(f"covariance must be symmetric and positive, got {self.covariance}")
+        object.__setattr__(self, "mean", mean)
+        object.__setattr__(self, "covariance", covariance)
 
     @property
     def window(self) -> np.ndarray:
-        mean = np.asarray(self.mean, dtype=float)
-        return mean[:, None] + 5.0 * np.broadcast_to(self.std, mean.shape)[:, None] * np.array([-1.0, 1.0])
+        reach = HALF_WIDTH * np.sqrt(np.diag(self.covariance))
+        return np.stack([self.mean - reach, self.mean + reach], axis=1)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        return np.exp(-0.5 * (((x - np.asarray(self.mean)) / np.asarray(self.std)) ** 2).sum(axis=1))
+        y = np.linalg.solve(np.linalg.cholesky(self.covariance), (x - self.mean).T)
+        return np.exp(-0.5 * (y**2).sum(axis=0))
 
 
 @dataclass(frozen=True)
