@@ -127,11 +127,11 @@ class VE(Schedule):
 
     def u(self, t: Array) -> Array:
         t = np.asarray(t, dtype=float)
-        return np.expm1(self._rate * t) / self._rate if self._rate else t
+        return np.expm1(self._rate * t) / self._rate if self._rate else 1.0 * t
 
     def t_of_u(self, u: Array) -> Array:
         u = np.asarray(u, dtype=float)
-        return np.log1p(self._rate * u) / self._rate if self._rate else u
+        return np.log1p(self._rate * u) / self._rate if self._rate else 1.0 * u
 
     def latex(self) -> str:
         return rf"{self.sigma_max:g}^{{\,t}}"
