@@ -8,7 +8,7 @@ FONT = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'Liberation Sans', 'D
 MONO = "ui-monospace, 'SF Mono', 'Liberation Mono', 'DejaVu Sans Mono', monospace"
 
 LIGHT = {
-    "accent": "#2456c6",
+    "accent": "#0072b5",
     "ground": "#f6f6f4",
     "paper": "#ffffff",
     "ink": "#1d2126",
@@ -16,7 +16,7 @@ LIGHT = {
     "line": "#e1e2df",
 }
 DARK = {
-    "accent": "#84a9ff",
+    "accent": "#5cb3f2",
     "ground": "#131519",
     "paper": "#1a1d22",
     "ink": "#e6e8eb",

@@ -8,8 +8,8 @@ const GAP = 0.02         // least distance of two points in t
 const THROTTLE = 60      // ms between messages during a drag
 const STYLE = `
   .editor { position: relative; width: 100%; height: 100%; font: 11px/1 system-ui, sans-serif; user-select: none;
-    --ink: #1d2126; --quiet: #5c646e; --line: #e1e2df; --paper: #ffffff; --accent: #2456c6; }
-  .editor.dark { --ink: #e6e8eb; --quiet: #9aa3ae; --line: #2b3037; --paper: #1a1d22; --accent: #84a9ff; }
+    --ink: #1d2126; --quiet: #5c646e; --line: #e1e2df; --paper: #ffffff; --accent: #0072b5; }
+  .editor.dark { --ink: #e6e8eb; --quiet: #9aa3ae; --line: #2b3037; --paper: #1a1d22; --accent: #5cb3f2; }
   svg { display: block; width: 100%; height: 100%; touch-action: none; overflow: visible; }
   .editable svg { cursor: crosshair; }
   text { fill: var(--quiet); }

@@ -8,49 +8,50 @@ import panel as pn
 
 from dashboard import style
 from dashboard.pages import ROOMS
-from dashboard.pages.home_picture import scene
+from dashboard.pages.home_picture import field, scene
 from dashboard.shell import Content, Shell, page_link
 from dashboard.stage import Stage
 
-TEXT = """
-<h1>A laboratory for diffusion and quantisation</h1>
+TITLE = "A laboratory for diffusion and quantisation"
+TEXT = f"""
+<h1>{TITLE}</h1>
 <p>A diffusion model dissolves data into noise and learns to undo it; stochastic quantisation lets noise settle into
-the fluctuations of a quantum field. They are the same stochastic process, run with different drifts. Here you set the
-noise and the couplings by hand, watch a law dissolve and re-form, and see every cumulant beside its exact value.</p>
+the fluctuations of a quantum field. Both are one stochastic process with different drifts. Here you set the noise and
+the couplings by hand, watch a law dissolve and re-form, and see its cumulants beside their exact values.</p>
 """
 
 
 def build(shell: Shell) -> Content:
-    words = pn.pane.HTML(stylesheets=[style.HOME_CSS], margin=0, styles={"flex": "1 1 340px", "max-width": "460px"})
+    words = pn.pane.HTML(stylesheets=[style.HOME_CSS], margin=0, styles={"flex": "1 1 320px", "max-width": "420px"})
+    stage = Stage(
+        playing=True,
+        dark=shell.param.dark,
+        label="Two peaks and a lattice field dissolve into noise and re-form",
+        height=None,
+        min_height=420,
+        sizing_mode="stretch_both",
+        styles={"flex": "3 1 480px"},
+    )
 
     def write(*_: object) -> None:
         words.object = TEXT + doors(shell.dark)
 
-    write()
     shell.param.watch(write, "dark")
-    stage = Stage(
-        playing=True,
-        dark=shell.param.dark,
-        label="Two peaks dissolve into noise and re-form",
+    write()
+    ready = field()
+    stage.show(scene(ready.done()))
+    if not ready.done():
+        ready.add_done_callback(lambda _: stage.show(scene(with_field=True)))
+    frame = pn.FlexBox(
+        words,
+        stage,
         sizing_mode="stretch_both",
-        min_height=420,
-        styles={"flex": "3 1 480px"},
+        align_items="stretch",
+        gap="28px",
+        margin=0,
+        styles={"padding": "14px 24px 10px"},
     )
-    stage.show(scene())
-    return Content(
-        "A laboratory for diffusion and quantisation",
-        main=[
-            pn.FlexBox(
-                words,
-                stage,
-                sizing_mode="stretch_both",
-                align_items="stretch",
-                gap="28px",
-                margin=0,
-                styles={"padding": "18px 24px"},
-            )
-        ],
-    )
+    return Content(TITLE, main=[frame])
 
 
 def doors(dark: bool) -> str:
