@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -89,8 +87,8 @@ class Recorder:
         if not self.flat:
             return Frames(self.times, total, paths)
         counts = np.sum([c.counts for c in chunks], axis=0)
-        sums = reduce(operator.add, (c.sums for c in chunks))
-        noise_sums = reduce(operator.add, (c.noise_sums for c in chunks)) if self.noise else None
+        sums = _total([c.sums for c in chunks])
+        noise_sums = _total([c.noise_sums for c in chunks if c.noise_sums is not None]) if self.noise else None
         return Frames(self.times, total, paths, self.edges, counts, sums, noise_sums)
 
 
@@ -118,6 +116,13 @@ class Chunk:
         self.counts[frame] = torch.histc(x, self.recorder.bins, low, high).numpy()
         if self.noise_sums is not None and noise is not None:
             self.noise_sums.add(noise.cpu(), self.first, frame)
+
+
+def _total(parts: list[PowerSums]) -> PowerSums:
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
 
 
 def _edges(record: Record, target: Target, schedule: Schedule, times: np.ndarray) -> np.ndarray:

@@ -83,6 +83,7 @@ def run_forward(
     """
     began = time.perf_counter()
     _check_paths(paths)
+    _check_schedule(schedule)
     record = record or Record()
     times = np.linspace(0.0, schedule.t_max, record.frames) if record.times is None else np.asarray(record.times, float)
     if times[0] < 0 or times[-1] > schedule.t_max or np.any(np.diff(times) <= 0):
@@ -139,6 +140,7 @@ def run_backward(
     if not 1 <= steps <= MAX_STEPS:
         raise ValueError(f"steps must be from 1 to {MAX_STEPS}, got {steps}")
     where = pick_device(device)
+    _check_schedule(schedule)
     times = time_grid(schedule, steps, grid, t_min)
     mean, covariance = target.mean, target.covariance
     warnings = [prior_warning(prior, covariance, schedule, times[0])]
@@ -173,6 +175,13 @@ def run_backward(
 def _check_paths(paths: int) -> None:
     if not 1 <= paths <= MAX_PATHS:
         raise ValueError(f"paths must be from 1 to {MAX_PATHS}, got {paths}")
+
+
+def _check_schedule(schedule: Schedule) -> None:
+    with np.errstate(over="ignore"):
+        strongest = float(np.max(schedule.g2(np.linspace(0.0, schedule.t_max, 101))))
+    if strongest > 1e30:
+        raise ValueError(f"the noise of the schedule must stay below g = 1e15, got g² = {strongest:.3g}: reduce sigma")
 
 
 def _chunk_size(paths: int) -> int:

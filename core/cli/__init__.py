@@ -1,0 +1,50 @@
+"""The command line: ``stoqlab COMMAND …``.
+
+Exit status 0: done; 1: the computation failed (a solver diverged, a file could not be written); 2: a wrong argument;
+130: interrupted. Results go to stdout, warnings and errors, one sentence each, to stderr. Everything heavy is imported
+by the command that needs it, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from core import __version__
+from core.cli import toy, toy_train
+from core.cli.arguments import Parser
+
+_DESCRIPTION = """\
+StoqLab: diffusion models and stochastic quantisation of toy targets and lattice fields.
+
+A distribution dissolves into noise and re-forms; its cumulants tell how well."""
+
+_EPILOG = """\
+examples:
+  stoqlab toy two-peak                             cumulants after the backward process, beside the exact ones
+  stoqlab toy quartic --schedule vp --json         the same as one JSON object
+  stoqlab toy-train two-peak --out two-peak.safetensors
+  stoqlab toy two-peak --score two-peak.safetensors
+
+'stoqlab COMMAND --help' explains a command. For the dashboard: make serve, or panel serve dashboard."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status. Wrong arguments raise SystemExit(2), as argparse does."""
+    parser = Parser(prog="stoqlab", description=_DESCRIPTION, epilog=_EPILOG)
+    parser.add_argument("--version", action="version", version=f"stoqlab {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (toy, toy_train):
+        command.add_to(commands)
+    arguments = parser.parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except ValueError as error:  # every ValueError of the engine is a sentence about an argument
+        failed: Parser = arguments.parser
+        failed.error(str(error))
+    except (ArithmeticError, OSError, MemoryError) as error:
+        print(f"stoqlab: {error or 'not enough memory'}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stoqlab: interrupted", file=sys.stderr)
+        return 130

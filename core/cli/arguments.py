@@ -1,0 +1,95 @@
+"""What the commands share: the parser, its kinds of numbers, and the targets."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from core.theories.base import Target
+
+ONE_DIMENSION = ("two-peak", "double-well", "quartic", "mixture")
+TWO_DIMENSIONS = ("three-peak", "circle", "spiral", "line")
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30)
+
+
+class Parser(argparse.ArgumentParser):
+    """Keeps the line breaks of its texts, and answers a wrong argument with one sentence."""
+
+    def __init__(self, **options) -> None:
+        super().__init__(formatter_class=_Help, allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def whole_number(text: str) -> int:
+    """A whole number of at least 1; 1e5 and 100_000 are read too."""
+    return _whole(text, 1)
+
+
+def seed(text: str) -> int:
+    return _whole(text, 0)
+
+
+def positive(text: str) -> float:
+    value = _number(text)
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"must be a positive number, got {text!r}")
+    return value
+
+
+def numbers(text: str) -> list[float]:
+    """One or more numbers, separated by commas."""
+    return [_number(part) for part in text.split(",")]
+
+
+def add_target(parser: argparse.ArgumentParser, choices: tuple[str, ...]) -> None:
+    parser.add_argument("target", metavar="TARGET", choices=choices, help=f"one of {', '.join(choices)}")
+    group = parser.add_argument_group("components of a mixture (numbers, separated by blanks or commas)")
+    for name, what in (("means", "means"), ("stds", "standard deviations"), ("weights", "weights, of any sum")):
+        group.add_argument(f"--{name}", metavar="X", nargs="+", type=numbers, help=f"its {what}")
+
+
+def make(arguments: argparse.Namespace) -> Target:
+    """The target that the arguments describe. Raises ValueError for parameters that do not fit."""
+    from core.theories.registry import make_target
+
+    lists = {name: getattr(arguments, name) for name in ("means", "stds", "weights")}
+    given = {name: tuple(x for part in parts for x in part) for name, parts in lists.items() if parts is not None}
+    if given and arguments.target != "mixture":
+        raise ValueError(f"--{next(iter(given))} describes a mixture, but the target is {arguments.target}")
+    if given:
+        missing = [f"--{name}" for name in ("means", "stds") if name not in given]
+        if missing:
+            raise ValueError(f"a mixture of your own needs {' and '.join(missing)} too")
+        given.setdefault("weights", (1.0,) * len(given["means"]))
+    return make_target(arguments.target, **given)
+
+
+def warn(sentence: str) -> None:
+    print(f"stoqlab: warning: {sentence}", file=sys.stderr)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
+
+
+def _whole(text: str, least: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        number = _number(text)
+        value = int(number) if math.isfinite(number) and number.is_integer() else least - 1
+    if value < least:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, got {text!r}")
+    return value
