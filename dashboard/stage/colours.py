@@ -10,6 +10,8 @@ from types import MappingProxyType
 import colorcet
 import numpy as np
 
+from dashboard import style
+
 _LIGHT = {
     "exact": "#16191d",
     "fp": "#aa3377",
@@ -27,7 +29,7 @@ _LIGHT = {
     "k6": "#00875f",
     "k7": "#882255",
     "k8": "#aa3377",
-    "accent": "#0072b5",
+    "accent": style.LIGHT["accent"],
     "muted": "#858c94",
 }
 _DARK = {
@@ -47,11 +49,12 @@ _DARK = {
     "k6": "#3fcf9f",
     "k7": "#e0769f",
     "k8": "#ee8fc4",
-    "accent": "#5cb3f2",
+    "accent": style.DARK["accent"],
     "muted": "#8d959e",
 }
 COLOURS = MappingProxyType({"light": _LIGHT, "dark": _DARK})
 ROLES = tuple(_LIGHT)
+INK = MappingProxyType({"light": style.LIGHT, "dark": style.DARK})
 
 # The lowest value of a sequential palette has the colour of the paper, which differs between the themes.
 PALETTES = MappingProxyType(

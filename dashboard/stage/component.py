@@ -10,7 +10,7 @@ from typing import Any
 import param
 from panel.custom import JSComponent
 
-from dashboard.stage.colours import COLOURS
+from dashboard.stage.colours import COLOURS, INK
 from dashboard.stage.scene import Scene
 
 _HERE = Path(__file__).parent
@@ -25,7 +25,7 @@ PATIENCE = 2.0  # seconds after which an unacknowledged scene counts as lost
 
 def _module() -> str:
     """The files of `js/` as one ES module: imports between them are dropped, only `render` stays exported."""
-    parts = [f"const COLOURS = {json.dumps({theme: dict(roles) for theme, roles in COLOURS.items()})};"]
+    parts = [f"const COLOURS = {json.dumps(dict(COLOURS))};", f"const INK = {json.dumps(dict(INK))};"]
     for name in _FILES:
         text = (_HERE / "js" / f"{name}.js").read_text(encoding="utf-8")
         text = re.sub(r"^import [^;]*;\n", "", text, flags=re.MULTILINE)
@@ -44,7 +44,7 @@ class Stage(JSComponent):
     playing = param.Boolean(False, doc="Whether the scene plays; ignored at first where reduced motion is preferred.")
     speed = param.Number(1.0, bounds=(0, None), inclusive_bounds=(False, True), doc="Factor on the pace of the scene.")
     loop = param.Boolean(True, doc="Whether play starts again at the end.")
-    controls = param.Boolean(True, doc="Whether buttons and scrubber are shown.")
+    controls = param.Boolean(True, doc="Whether buttons are shown.")  # pyright: ignore[reportAssignmentType]
     dark = param.Boolean(False, doc="Light figures on dark paper.")
     error = param.String("", doc="A sentence shown over the picture, which stays, dimmed.")
     busy = param.Boolean(False, doc="Shows that the picture is being refined.")
@@ -66,13 +66,15 @@ class Stage(JSComponent):
         self._acknowledged = 0
         self._last_sent = 0.0
 
-    def show(self, scene: Scene, keep_position: bool = True) -> None:
+    def show(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, scene: Scene, keep_position: bool = True
+    ) -> None:
         """Replace the scene; the play position is kept, or set to the first one."""
         with self._lock:
             self.scene, self._waiting, self._streamed = scene, None, None
         changes: dict[str, Any] = {"block": scene.block, "error": ""}
         if not keep_position:
-            changes |= {"rewinds": self.rewinds + 1, "position": float(min(scene.positions))}
+            changes |= {"rewinds": self.rewinds + 1, "position": scene.start}
         self.param.update(**changes)
 
     def push(self, scene: Scene) -> None:

@@ -119,7 +119,7 @@ def _limits(wanted: Limits, panel: Panel, axis: str, scale: str, writer: _Writer
 def _extremes(panel: Panel, axis: str, scale: str) -> tuple[float, float]:
     """The interval that shows all data of a panel, with a margin; histograms and densities stand on zero."""
     values: list[np.ndarray] = []
-    flush = axis == "x"
+    flush = True
     for series in panel.series:
         part, tight = _coordinates(series, axis)
         values += part

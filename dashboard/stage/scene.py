@@ -118,6 +118,11 @@ class Scene:
         return np.asarray(self.positions).size
 
     @property
+    def start(self) -> float:
+        """The first play position."""
+        return float(np.asarray(self.positions)[0])
+
+    @property
     def grid(self) -> list[str]:
         """The rows of the grid; without `areas` the panels stand side by side."""
         return list(self.areas) or [" ".join(panel.id for panel in self.panels)]

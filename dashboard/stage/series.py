@@ -48,8 +48,8 @@ class Series:
                 raise ValueError(f"{self.kind}: {name} has {value.shape[0]} frames; the scene has {frames} positions")
             lengths[name] = value.shape[-1] if value.ndim else 1
         self._check_lengths(lengths)
-        if hasattr(self, "color"):
-            check_colour(self.color)
+        if color := getattr(self, "color", ""):
+            check_colour(color)
 
     def _check_lengths(self, lengths: dict[str, int]) -> None:
         if len(set(lengths.values())) > 1:
@@ -99,7 +99,9 @@ class Bars(Series):
 
     def _check_lengths(self, lengths: dict[str, int]) -> None:
         if lengths["edges"] != lengths["heights"] + 1:
-            raise ValueError(f"bars: there are {lengths['edges']} edges for {lengths['heights']} heights; one more needed")
+            raise ValueError(
+                f"bars: there are {lengths['edges']} edges for {lengths['heights']} heights; one more needed"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,8 +136,9 @@ class Bundle(Series):
 class Image(Series):
     """A field as uint8 (h, w) or (frames, h, w); row 0 lies at the lower edge y0 of extent = (x0, x1, y0, y1).
 
-    `limits`, (2,) or (frames, 2), are the values of 0 and 255, for the colour bar and the readout; None draws no bar. `palette` is
-    "diverging" (for fields with a sign; let limits be symmetric), "sequential", "grey", "cyclic" or a colorcet name.
+    `limits`, (2,) or (frames, 2), are the values of 0 and 255, for the colour bar and the readout; None draws no bar.
+    `palette` is "diverging" (for fields with a sign; let limits be symmetric), "sequential", "grey", "cyclic" or a
+    name that colorcet knows.
     """
 
     data: ArrayLike

@@ -37,7 +37,9 @@ def demo_scene(frames: int = 241, paths: int = 60, side: int = 128) -> Scene:
     edges = half[:, None] * np.linspace(-1, 1, 61)
     heights = np.stack([np.histogram(p, e, density=True)[0] for p, e in zip(particles, edges, strict=True)])
     noise = rng.standard_normal((side, side))
-    smooth = np.fft.ifft2(np.fft.fft2(noise) / (0.02 + np.add.outer(np.fft.fftfreq(side) ** 2, np.fft.fftfreq(side) ** 2)))
+    smooth = np.fft.ifft2(
+        np.fft.fft2(noise) / (0.02 + np.add.outer(np.fft.fftfreq(side) ** 2, np.fft.fftfreq(side) ** 2))
+    )
     field = 2.2 * smooth.real / smooth.real.std() + np.sqrt(xi)[:, None, None] * rng.standard_normal((side, side))
     top = np.abs(field).max(axis=(1, 2))
     image = np.clip((field / top[:, None, None] + 1) * 127.5, 0, 255).astype(np.uint8)
@@ -56,7 +58,10 @@ def demo_scene(frames: int = 241, paths: int = 60, side: int = 128) -> Scene:
     marks = [Mark(0.62, "structure drowns", "Ξ = ⟨x²⟩"), Mark(1.38, "peak chosen", "Ξ falls below ⟨x²⟩")]
     return Scene(
         positions=positions,
-        captions=[f"{'forward' if a else 'backward':8s}  t = {b:.3f}  σ̃ = {np.sqrt(c):.3f}" for a, b, c in zip(up, t, xi, strict=True)],
+        captions=[
+            f"{'forward' if a else 'backward':8s}  t = {b:.3f}  σ̃ = {np.sqrt(c):.3f}"
+            for a, b, c in zip(up, t, xi, strict=True)
+        ],
         marks=marks,
         ticks=[(0, "data  t = 0"), (0.5, "t = 0.5"), (1, "noise  t = 1"), (1.5, "t = 0.5"), (2, "samples  t = 0")],
         columns="5fr 4fr 4fr",
@@ -79,7 +84,10 @@ def demo_scene(frames: int = 241, paths: int = 60, side: int = 128) -> Scene:
             ),
             Panel(
                 "paths",
-                [Bundle(positions, particles[:, :paths].T, "forward", label="trajectories"), Line(positions, np.sqrt(k2), "√κ₂", "exact", dash=True)],
+                [
+                    Bundle(positions, particles[:, :paths].T, "forward", label="trajectories"),
+                    Line(positions, np.sqrt(k2), "√κ₂", "exact", dash=True),
+                ],
                 title="Trajectories",
                 xlabel="time",
                 ylabel="x",
@@ -122,7 +130,9 @@ def demo_scene(frames: int = 241, paths: int = 60, side: int = 128) -> Scene:
                 "plane",
                 [
                     Arrows(gx, gy, -gx * (1 - t)[:, None] + 0.2, -gy * (1 - t)[:, None], label="score"),
-                    Points(cloud[:, 0] + scaled * kick[:, 0], cloud[:, 1] + scaled * kick[:, 1], "data", 3.5, "particles"),
+                    Points(
+                        cloud[:, 0] + scaled * kick[:, 0], cloud[:, 1] + scaled * kick[:, 1], "data", 3.5, "particles"
+                    ),
                 ],
                 title="Plane",
                 xlabel="x₁",

@@ -35,8 +35,15 @@ export class Grid {
         host.style.gridArea = spec.id;
         this.panels.set(spec.id, new Panel(host));
       }
-      this.panels.get(spec.id).load(spec, scene);
+      const panel = this.panels.get(spec.id);
+      panel.load(spec, scene);
+      panel.namesMarks = !scene.panels.some((other) => other.clock && this.above(other.id, spec.id));
     }
+  }
+
+  above(one, other) {
+    const [a, b] = [this.spans[one], this.spans[other]];
+    return a.left <= b.right && b.left <= a.right && a.top < b.top;
   }
 
   // Margins: panels that begin (or end) in the same column or row get the same one on that side.

@@ -39,7 +39,7 @@ export function barRoom(ctx, series, theme) {
   if (!series.limits) return 0;
   ctx.font = theme.small;
   const labels = [0, 0.5, 1].flatMap((part) => barTicks(series, Math.round(part * (frames(series.limits) - 1)), 200, theme).labels);
-  return 8 + BAR + 6 + Math.max(...labels.map((text) => ctx.measureText(text).width)) + (series.label ? theme.size * 1.5 : 4);
+  return 8 + BAR + 6 + Math.max(...labels.map((text) => ctx.measureText(text).width)) + (series.label ? theme.size * 1.3 : 4);
 }
 
 function frames(track) {
@@ -77,7 +77,7 @@ export function drawBar(ctx, series, view) {
   const label = series.label + (ticks.factor ? " " + ticks.factor : "");
   if (!label) return;
   ctx.save();
-  ctx.translate(left + barRoom(ctx, series, theme) - 8 - 4, box.y + box.h / 2);
+  ctx.translate(left + barRoom(ctx, series, theme) - 12, box.y + box.h / 2);
   ctx.rotate(-Math.PI / 2);
   ctx.textAlign = "center";
   ctx.textBaseline = "alphabetic";

@@ -183,7 +183,7 @@ export class Panel {
       ctx.setLineDash([]);
       const width = ctx.measureText(mark.label).width;
       const start = x + width + 6 > box.x + box.w ? x - width - 5 : x + 5;
-      if (box.h < 120 || start < end) continue;
+      if (!this.namesMarks || box.h < 90 || start < end) continue;
       ctx.textAlign = "left";
       haloed(ctx, mark.label, start, box.y + 2, theme.soft, theme.paper);
       end = start + width + 6;
@@ -218,6 +218,17 @@ export class Panel {
       ctx.lineWidth = 1.5;
       ctx.stroke();
     }
+  }
+
+  // Whether a press there moves the play position.
+  scrubsAt(x, y) {
+    const { spec, box } = this.view;
+    return spec.clock && y >= box.y && x >= box.x - 8 && x <= box.x + box.w + 8;
+  }
+
+  cursorAt(x, y) {
+    if (entryAt(this.view, this.header, x, y)) return "pointer";
+    return this.scrubsAt(x, y) ? "ew-resize" : "default";
   }
 
   // A click on the legend shows or hides the series of that label.

@@ -6,7 +6,7 @@ import { listen, unlisten } from "./keyboard.js";
 import { Player } from "./player.js";
 import { readout } from "./readout.js";
 import { dragPosition } from "./scrubber.js";
-import { makeTheme } from "./theme.js";
+import { inkProperties, makeTheme } from "./theme.js";
 
 class StageView {
   constructor(model) {
@@ -59,7 +59,7 @@ class StageView {
     if (model.playing && still) model.playing = false;
     player.playing = model.playing;
     model.on("block", () => this.load(model.block));
-    model.on("rewinds", () => player.restart());
+    model.on("rewinds", () => { this.rewind = true; this.request(); });
     model.on("position", () => { if (model.position !== this.told) player.seek(model.position); });
     model.on("playing", () => { if (model.playing !== player.playing) player.play(model.playing); this.refresh(); });
     model.on(["speed", "loop", "controls", "dark", "error", "busy", "status", "label"], () => this.refresh());
@@ -83,15 +83,18 @@ class StageView {
       const rect = host.getBoundingClientRect();
       return { panel, host, rect, x: event.clientX - rect.left, y: event.clientY - rect.top };
     };
-    this.gridHost.addEventListener("pointermove", (event) => { this.pointer = place(event); this.request(); });
+    this.gridHost.addEventListener("pointermove", (event) => {
+      const at = (this.pointer = place(event));
+      if (at) at.host.style.cursor = at.panel.cursorAt(at.x, at.y);
+      this.request();
+    });
     this.gridHost.addEventListener("pointerleave", () => { this.pointer = null; this.request(); });
     this.gridHost.addEventListener("pointerdown", (event) => {
       const at = place(event);
       if (!at || event.button) return;
       this.root.focus({ preventScroll: true });
       if (at.panel.toggleAt(at.x, at.y)) { this.request(); return; }
-      const { box, spec } = at.panel.view;
-      if (spec.clock && at.y >= box.y && at.x >= box.x - 8 && at.x <= box.x + box.w + 8) {
+      if (at.panel.scrubsAt(at.x, at.y)) {
         dragPosition(at.host, event, this.player, (e) => at.panel.view.sx.invert(e.clientX - at.rect.left));
       }
     });
@@ -113,6 +116,7 @@ class StageView {
     player.speed = model.speed;
     player.loop = model.loop;
     this.root.classList.toggle("dark", model.dark);
+    for (const [name, value] of Object.entries(inkProperties(model.dark))) this.root.style.setProperty(name, value);
     this.root.classList.toggle("failed", Boolean(model.error));
     this.root.setAttribute("aria-label", model.label);
     this.root.setAttribute("aria-busy", String(model.busy));
@@ -150,6 +154,8 @@ class StageView {
 
   frame(now) {
     this.pending = 0;
+    if (this.rewind) this.player.restart(); // here, so that the new scene is there whatever came first
+    this.rewind = false;
     if (this.player.running) {
       this.player.advance(now);
       if (this.visible) this.request();

@@ -1,22 +1,30 @@
-// The ink of the figures. Roles of series come from Python (COLOURS stands at the head of the joined module).
-/* global COLOURS */
+// The look of the figures. COLOURS (roles of series) and INK (text and paper) come from Python, at the head of the module.
+/* global COLOURS, INK */
 
-const INK = {
-  light: { text: "#1c2024", soft: "#5d6670", axis: "#3c434a", grid: "rgba(20,30,40,0.08)", paper: "#ffffff" },
-  dark: { text: "#e9ecef", soft: "#a3acb5", axis: "#aab3bb", grid: "rgba(255,255,255,0.09)", paper: "#1b1f23" },
-};
+const FAINT = { light: "rgba(20,30,40,0.09)", dark: "rgba(255,255,255,0.10)" };
 
 export function makeTheme(dark, width) {
   const name = dark ? "dark" : "light";
+  const ink = INK[name];
   const size = width >= 1700 ? 16 : width >= 1200 ? 14 : 13;
   const family = "system-ui, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif";
   return {
-    ...INK[name],
     name,
     size,
+    text: ink.ink,
+    soft: ink.quiet,
+    paper: ink.paper,
+    axis: ink.quiet,
+    grid: FAINT[name],
     font: `${size}px ${family}`,
     small: `${Math.max(12, size - 1)}px ${family}`,
     bold: `600 ${size + 1}px ${family}`,
     colour: (role) => COLOURS[name][role] || role,
   };
+}
+
+// The same ink for buttons and boxes, as custom properties of an element.
+export function inkProperties(dark) {
+  const { accent, paper, ink, quiet, line } = INK[dark ? "dark" : "light"];
+  return { "--stage-accent": accent, "--stage-card": paper, "--stage-ink": ink, "--stage-soft": quiet, "--stage-line": line };
 }
