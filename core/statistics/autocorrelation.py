@@ -43,7 +43,6 @@ def integrated_time(series: np.ndarray, stiffness: float = 1.5) -> Autocorrelati
         raise ValueError(f"series must have the shape (chains, draws) with at least four draws, got {np.shape(series)}")
     if not np.all(np.isfinite(a)):
         raise ValueError("series must be finite, got nan or inf in it")
-    chains, draws = a.shape
     total = a.size
     mean = float(a.mean())
     gamma = _autocovariance(a - mean)
@@ -64,7 +63,7 @@ def integrated_time(series: np.ndarray, stiffness: float = 1.5) -> Autocorrelati
 def _autocovariance(deviations: np.ndarray) -> np.ndarray:
     """Γ(t) for t up to half the chain, averaged over chains, by zero-padded FFT."""
     chains, draws = deviations.shape
-    size = next_fast_len(2 * draws, real=True)
+    size = int(next_fast_len(2 * draws, real=True) or 2 * draws)
     power = np.zeros(size // 2 + 1)
     for some in np.array_split(deviations, max(1, chains * size // 2**22)):  # bounded memory
         spectrum = rfft(some, size, axis=1)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from core.statistics.jackknife import Estimate, jackknife
+
 Tensor = torch.Tensor
 
 
@@ -31,26 +33,21 @@ def action_density(theory: Any) -> Callable[[Tensor], Tensor]:
     return lambda x: theory.action(x) / theory.volume
 
 
-def susceptibility(m: np.ndarray, volume: int) -> tuple[float, float]:
-    """χ = V(⟨M²⟩ - ⟨|M|⟩²) and its error, from the magnetisations ``m`` of independent configurations."""
-    return jackknife(lambda a: volume * (np.mean(a**2, -1) - np.mean(np.abs(a), -1) ** 2), m)
+def susceptibility(m: np.ndarray, volume: int) -> Estimate:
+    """χ = V(⟨M²⟩ - ⟨|M|⟩²) with its error, from the magnetisations ``m`` (n,) of independent configurations."""
+    return _of_magnetisation(m, lambda mean: volume * (mean[..., 1] - mean[..., 0] ** 2))
 
 
-def binder(m: np.ndarray) -> tuple[float, float]:
-    """U_L = 1 - ⟨M⁴⟩/(3⟨M²⟩²) and its error, from the magnetisations ``m`` of independent configurations."""
-    return jackknife(lambda a: 1 - np.mean(a**4, -1) / (3 * np.mean(a**2, -1) ** 2), m)
+def binder(m: np.ndarray) -> Estimate:
+    """U_L = 1 - ⟨M⁴⟩/(3⟨M²⟩²) with its error, from the magnetisations ``m`` (n,) of independent configurations."""
+    return _of_magnetisation(m, lambda mean: 1 - mean[..., 2] / (3 * mean[..., 1] ** 2))
 
 
-def jackknife(estimator: Callable[[np.ndarray], Any], values: np.ndarray, blocks: int = 64) -> tuple[float, float]:
-    """``estimator`` (means along the last axis) of independent ``values`` (n,), with its delete-one-block error.
-
-    Neighbouring values share a block; up to ``blocks`` of them. Raises ValueError for fewer than two values.
-    """
-    values = np.asarray(values, dtype=float)
-    if len(values) < 2:
-        raise ValueError(f"an error needs at least two configurations, got {len(values)}")
-    parts = np.array_split(np.arange(len(values)), min(blocks, len(values)))
-    replicas = np.array([estimator(np.delete(values, part)) for part in parts])
-    count = len(parts)
-    error = np.sqrt((count - 1) / count * np.sum((replicas - replicas.mean()) ** 2))
-    return float(estimator(values)), float(error)
+def _of_magnetisation(m: np.ndarray, function: Callable[[np.ndarray], np.ndarray], blocks: int = 64) -> Estimate:
+    """A function of the means (⟨|M|⟩, ⟨M²⟩, ⟨M⁴⟩), with the jackknife error of contiguous blocks."""
+    m = np.asarray(m, dtype=float)
+    if m.ndim != 1 or len(m) < 2:
+        raise ValueError(f"an error needs the magnetisations of at least two configurations, got shape {m.shape}")
+    powers = np.stack([np.abs(m), m**2, m**4, np.ones(len(m))], axis=1)
+    sums = np.stack([part.sum(0) for part in np.array_split(powers, min(blocks, len(m)))])
+    return jackknife(lambda s: function(s[..., :3] / s[..., 3:]), sums, sums[:, 3]).estimate
