@@ -4,10 +4,13 @@ At late times of the variance-expanding process κ_n(t) = κ_n(0) is buried unde
 nearly Gaussian x_t. Two estimators dig it out; both use the measured x_t and neither the data x_0:
 
 - ``control_variate`` subtracts β (κ̂_n(c) - κ_n(c)) for a control c on the same paths whose cumulants are known: the
-  noise n_t of the path itself, or a Gaussian process with the same start and noise beside a backward process.
-- ``noise_removed`` takes the cumulants of x_t - n_t, path by path. Cumulants are multilinear, so this subtracts all
-  the cross-cumulants κ̂(x_t, …, n_t, …), each exactly 0 for n > 2, with their binomial coefficients: the estimator
-  of least noise. For a linear drift x_t - n_t = f x_0, so that it shows what the sample x_0 itself says about κ_n.
+  noise n_t that a path has received, or beside a backward process a Gaussian one with the same start and noise. For
+  n_t it leaves the fraction 1 - (Ξ/(f²κ_2 + Ξ))ⁿ of the variance of κ̂_n, a third of it at n = 8 and Ξ = 20 κ_2: the
+  cross-cumulants of signal and noise remain.
+- ``noise_removed`` takes the cumulants of x_t - n_t, path by path. Cumulants are multilinear, so this subtracts also
+  all cross-cumulants κ̂(x_t, …, n_t, …), each exactly 0 for n > 2, with their binomial coefficients: no estimator
+  from x_t and n_t has less noise. Where the drift is linear and exactly integrated, x_t - n_t = f x_0, and what is
+  left is the sampling noise of the data themselves; an error of the integrator shows.
 """
 
 from __future__ import annotations

@@ -41,13 +41,12 @@ def jackknife(function: Function, sums: np.ndarray, counts: np.ndarray) -> Jackk
     drop out; with fewer than two others the deviations are NaN.
     """
     total = sums.sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # one block may hold all there is
         value, without = function(total), function(total - sums)
         h = counts.sum(axis=0) / counts
-    used = np.isfinite(h) & (h > 1)
-    h = np.where(used, h, 2.0)
-    pseudo = np.where(used, h * value - (h - 1) * np.where(used, without, 0.0), 0.0)
-    mean = (pseudo / h).sum(axis=0)
-    blocks = used.sum(axis=0)
-    scale = np.where(blocks > 1, np.sqrt((h - 1) * np.maximum(blocks, 1)), np.nan)
-    return Jackknifed(value, np.where(used | (blocks < 2), (pseudo - mean) / scale, 0.0))
+        used = np.isfinite(h) & (h > 1)
+        h = np.where(used, h, 2.0)
+        pseudo = np.where(used, h * value - (h - 1) * np.where(used, without, 0.0), 0.0)
+        blocks = used.sum(axis=0)
+        deviations = (pseudo - (pseudo / h).sum(axis=0)) / np.sqrt((h - 1) * np.maximum(blocks, 1))
+    return Jackknifed(value, np.where(blocks > 1, np.where(used, deviations, 0.0), np.nan))
