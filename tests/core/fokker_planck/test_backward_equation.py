@@ -49,6 +49,18 @@ def test_matched_start_of_a_long_process_is_as_good_as_exact():
     assert distance(TWO_PEAKS, VP(10.0), solution, -1) < 1.5e-3
 
 
+@pytest.mark.parametrize("schedule", [VE(2.0), VP(2.0)], ids=["VE", "VP"])
+def test_matched_start_has_the_mean_and_variance_of_the_forward_process(schedule):
+    solution = solve_backward(ASYMMETRIC, schedule, [1.0, 0.5], cells=800)
+    f, xi = float(schedule.f(1.0)), float(schedule.xi(1.0))
+    variance = f**2 * ASYMMETRIC.covariance[0, 0] + xi
+    assert solution.mean[0, 0] == pytest.approx(f * ASYMMETRIC.mean[0], abs=1e-6)
+    assert solution.covariance[0, 0, 0] == pytest.approx(variance, rel=1e-4)
+    noise = solve_backward(ASYMMETRIC, schedule, [1.0, 0.5], start="noise", cells=800)
+    assert noise.mean[0, 0] == pytest.approx(0.0, abs=1e-6)
+    assert noise.covariance[0, 0, 0] == pytest.approx(xi, rel=1e-4)
+
+
 def test_second_order_in_the_spacing():
     schedule = VE(10.0)
     errors = [

@@ -41,6 +41,8 @@ def test_density_between_the_centres():
     points = np.array([[-20.0, 0.333], [1.9, 20.0]])
     np.testing.assert_allclose(one.at(1, points), [[0.0, normal(0.333, 1, 2)], [normal(1.9, 1, 2), 0.0]], atol=1e-3)
     assert two.at(0, np.array([[0.0, 0.0], [100.0, 0.0]])) == pytest.approx([two.density[0, 60, 30], 0.0])
+    box = Solution(np.array([0.0]), (np.array([[0.25, 0.75]]),), np.ones((1, 2)))
+    np.testing.assert_array_equal(box.at(0, np.array([-1.0, 0.5, 2.0])), [0.0, 1.0, 0.0])
     with pytest.raises(ValueError, match="no second axis"):
         _ = one.y
 
