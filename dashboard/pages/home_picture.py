@@ -39,7 +39,7 @@ CHAINS, TRAJECTORIES = 48, 240
 def scene(with_field: bool) -> Scene:
     """The picture; with the field this waits until there is one."""
     times = _times()[::EVERY]
-    clock = np.concatenate([times, 2 - times[::-1]]) / SCHEDULE.t_max
+    clock = np.concatenate([times, 2 * SCHEDULE.t_max - times[::-1]]) / SCHEDULE.t_max
     clock[FRAMES:] += 1e-6  # both directions have a frame at the turning point, and positions must rise
     panels = [_paths(clock), _density()]
     if with_field:

@@ -1,0 +1,178 @@
+"""The page's controls and stage: an ensemble is made in view, then dissolved and re-formed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from core.diffusion.field_gaussian import FieldGaussianScore
+from core.diffusion.field_run import FieldRun, run_field
+from core.jobs import Token
+from core.schedule import Schedule
+from dashboard.live import Live
+from dashboard.pages.field.ensembles import Ensemble, Request, make
+from dashboard.pages.field.scene import run_scene, thermalising_scene
+from dashboard.pages.field.state import LABELS, PRESETS, FieldState
+from dashboard.pages.process import LABELS as PROCESS_LABELS
+from dashboard.pages.schedule_card import ScheduleEditor
+from dashboard.shell import Shell
+from dashboard.stage import Scene, Stage
+from dashboard.widgets import controls
+
+WATCHED = (
+    "kappa", "lam", "L", "configurations", "trajectories", "seed", "fit_level",
+    "schedule", "sigma", "beta_min", "beta_max", "drawn", "keep_variance",
+    "solver", "grid", "steps", "paths", "prior",
+)  # fmt: skip
+PICTURE_EVERY = 0.08  # seconds between pictures of a thermalising chain
+QUICK_PATHS, QUICK_STEPS = 16, 25
+
+
+class FieldView:
+    """One session's view of the page."""
+
+    def __init__(self, shell: Shell) -> None:
+        self.state = state = FieldState()
+        shell.sync(state, [name for name in state.param if name != "name"])
+        self.widgets = controls(state, [n for n in state.param if n not in ("name", "drawn")], PROCESS_LABELS | LABELS)
+        self.schedule = ScheduleEditor(state, shell, self.widgets)
+        self.stage = Stage(height=660, dark=shell.param.dark, label="A lattice field dissolves into noise and re-forms")
+        self.note = pn.pane.Alert("", alert_type="warning", visible=False, margin=(0, 10), sizing_mode="stretch_width")
+        self.equation = pn.pane.LaTeX("", renderer="mathjax", margin=(0, 14), sizing_mode="stretch_width")
+        self.text = pn.pane.Markdown("", margin=(0, 14), sizing_mode="stretch_width")
+        self.live = Live(self._deliver, self._fail)
+        shell.on_close(self.live.close)
+        self.run: tuple[FieldRun, Schedule] | None = None
+        self.sidebar = self._sidebar()
+        self.main = [pn.Column(self.note, self.stage, self.equation, self.text, sizing_mode="stretch_width", margin=0)]
+        state.param.watch(self.refresh, list(WATCHED))
+        state.param.watch(self._redraw, "shown")
+        state.param.watch(self._arrange, ["fit_level", "schedule"])
+        self._arrange()
+        self.refresh()
+
+    def _sidebar(self) -> list[Any]:
+        w = self.widgets
+        buttons = [self._preset(name, kappa) for name, kappa in PRESETS.items()]
+        sections: dict[str, list[Any]] = {
+            "Theory": [*buttons, w["kappa"], w["lam"], w["L"]],
+            "Ensemble": [w["configurations"], w["trajectories"], w["seed"], w["shown"]],
+            "Noise schedule": [w["fit_level"], *self.schedule.items()],
+            "Backward process": [w["solver"], w["grid"], w["steps"], w["paths"], w["prior"]],
+        }
+        return [
+            pmui.Card(
+                *items, title=title, collapsible=True, margin=(4, 6), sizing_mode="stretch_width", variant="outlined",
+                title_variant="subtitle2",
+            )
+            for title, items in sections.items()
+        ]  # fmt: skip
+
+    def _preset(self, name: str, kappa: float) -> pmui.Button:
+        button = pmui.Button(
+            label=name, name=f"preset-{kappa:g}", size="small", variant="text", margin=(0, 8),
+            sizing_mode="stretch_width", description=f"Set κ = {kappa:g} and λ = 0.022.",
+        )  # fmt: skip
+        button.on_click(lambda _: self.state.param.update(kappa=kappa, lam=0.022))
+        return button
+
+    def _arrange(self, *_: Any) -> None:
+        """A fitted schedule needs no strength of its own; a drawn one cannot be fitted."""
+        self.schedule.arrange()
+        drawn = self.state.schedule == "drawn"
+        self.widgets["fit_level"].visible = not drawn
+        if self.state.fit_level and not drawn:
+            for name in ("sigma", "beta_max"):
+                self.widgets[name].visible = False
+        self.schedule.editor.visible = drawn or not self.state.fit_level
+
+    def refresh(self, *_: Any) -> None:
+        """Make what the state asks for: the ensemble if it is new, then both processes."""
+        state = self.state
+        try:
+            theory = state.theory()
+            request = Request(theory, int(state.configurations), int(state.trajectories), int(state.seed))  # type: ignore[arg-type]
+            if state.schedule == "drawn":
+                state.make_schedule()
+        except ValueError as problem:
+            self.live.cancel()
+            self.stage.param.update(error=str(problem), busy=False)
+            return
+        options = {
+            "solver": str(state.solver),
+            "grid": str(state.grid),
+            "prior": str(state.prior),
+            "seed": int(state.seed),  # type: ignore[arg-type]
+        }
+        self.stage.busy = True
+        self.equation.object = "$$" + theory.latex() + "$$"
+        self.live.submit(
+            partial(self._stages, request, state.schedule_for, int(state.steps), int(state.paths), options)
+        )  # type: ignore[arg-type]
+
+    def _stages(
+        self, request: Request, schedule_for: Any, steps: int, paths: int, options: dict[str, Any], token: Token
+    ) -> Iterator[Any]:
+        index = int(self.state.shown) - 1  # type: ignore[arg-type]
+        last = 0.0
+        ensemble: Ensemble | None = None
+        for report in make(request, token):
+            if isinstance(report, Ensemble):
+                ensemble = report
+            elif time.monotonic() - last > PICTURE_EVERY:
+                last = time.monotonic()
+                self.stage.push(thermalising_scene(report, index))
+                yield "thermalising", report.done, report.total
+        assert ensemble is not None
+        gaussian = FieldGaussianScore.fit(ensemble.fields)
+        schedule = schedule_for(gaussian)
+        for few, short in ((QUICK_PATHS, QUICK_STEPS), (paths, steps)):
+            run = run_field(
+                ensemble.fields, schedule, gaussian=gaussian, paths=min(few, paths), steps=min(short, steps),
+                frames=60, token=token, **options,
+            )  # fmt: skip
+            scene = run_scene(run, schedule, index)
+            scene.block  # noqa: B018  packed here, off the loop
+            yield "run", run, schedule, scene, ensemble, short == steps and few == paths
+
+    def _deliver(self, result: tuple[Any, ...]) -> None:
+        if result[0] == "thermalising":
+            self.stage.status = f"HMC trajectory {result[1]} of {result[2]}"
+            return
+        _, run, schedule, scene, ensemble, last = result
+        self.run = run, schedule
+        self._show(scene, run, ensemble, last)
+
+    def _show(self, scene: Scene, run: FieldRun, ensemble: Ensemble, last: bool) -> None:
+        with pn.io.hold():
+            self.stage.show(scene)
+            n = len(run.generated)
+            self.stage.status = f"{'' if last else 'preview · '}{n} configurations"
+            self.stage.busy = not last
+            self.stage.playing = True
+            warnings = [w for w in (ensemble.warning, *run.warnings) if w]
+            self.note.param.update(object=" ".join(warnings), visible=bool(warnings))
+            self.text.object = self._explain(run)
+
+    def _explain(self, run: FieldRun) -> str:
+        _, schedule = self.run or (None, None)
+        level = float(schedule.sigma(schedule.t_max)) if schedule else float("nan")
+        return (
+            f"**Score.** {run.gaussian.describe()} It knows the two-point function alone, so κ₂ comes back; what is "
+            "missing in κ₄, κ₆ and κ₈ is interaction, which a learned score has to supply. "
+            f"The noise runs from σ̃ = {run.levels.low:.2g} to {level:.3g}; the largest mode spreads over "
+            f"{run.levels.high / 2:.3g}."
+        )
+
+    def _redraw(self, *_: Any) -> None:
+        if self.run is not None:
+            run, schedule = self.run
+            self.stage.show(run_scene(run, schedule, int(self.state.shown) - 1))  # type: ignore[arg-type]
+
+    def _fail(self, error: Exception) -> None:
+        self.stage.param.update(error=str(error) or type(error).__name__, busy=False)

@@ -1,0 +1,154 @@
+"""The one-dimensional tab: the moving picture, the equations that it integrates and the table at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import panel as pn
+
+from core.contracts import ScoreModel
+from core.diffusion.gaussian import GaussianScore
+from core.jobs import Token
+from core.theories.base import Target
+from dashboard.live import Live
+from dashboard.pages.one.equations import equations
+from dashboard.pages.one.picture import Order, Picture, pictures
+from dashboard.pages.one.scene import build_scene
+from dashboard.pages.one.state import OneState
+from dashboard.pages.one.table import table_html, table_rows
+from dashboard.pages.one.training import ScoreTraining
+from dashboard.shell import Shell
+from dashboard.stage import Stage
+
+TRIGGERS = (
+    "target", "means", "stds", "weights", "mu2", "coupling", "formula",
+    "schedule", "sigma", "beta_min", "beta_max", "drawn", "keep_variance",
+    "solver", "grid", "steps", "paths", "prior", "score", "seed",
+)  # fmt: skip
+
+
+class LineTab:
+    """Turns the state into a picture whenever something changes: a quick one first, then the one asked for."""
+
+    title = "One dimension"
+
+    def __init__(self, state: OneState, shell: Shell, training: ScoreTraining) -> None:
+        self.state, self.training = state, training
+        self.stage = Stage(
+            height=780, label="One degree of freedom: density, trajectories, cumulants, score", dark=shell.param.dark
+        )
+        self.note = pn.pane.Alert("", alert_type="warning", visible=False, margin=(0, 10), sizing_mode="stretch_width")
+        self.equations = pn.pane.LaTeX("", renderer="mathjax", sizing_mode="stretch_width", margin=(0, 14))
+        self.table = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 14), stylesheets=[TABLE_CSS])
+        self.picture: Picture | None = None
+        self.live = Live(self._deliver, self._fail)
+        shell.on_close(self.live.close)
+        self.content = pn.Column(
+            self.note, self.stage, self.equations, self.table, sizing_mode="stretch_width", margin=0
+        )
+        state.param.watch(self._changed, list(TRIGGERS))
+        state.param.watch(self._redraw, "moments")
+        training.listeners.append(self.refresh)
+        self._shown = False
+
+    def show(self) -> None:
+        """The tab has come to the front."""
+        if not self._shown:
+            self._shown = True
+            self.refresh()
+
+    def refresh(self, *_: Any) -> None:
+        """Compute the picture of the present state; a sentence on the stage says what is wrong with it."""
+        if not self._shown:
+            return
+        try:
+            order = self.order()
+        except ValueError as problem:
+            self.live.cancel()
+            self.stage.param.update(error=_sentence(problem), busy=False)
+            return
+        self.stage.busy = True
+        self.equations.object = equations(order.target, order.schedule, str(self.state.solver))
+        self.live.submit(partial(self._stages, order))
+
+    def order(self) -> Order:
+        """What the state asks for; ValueError with a sentence where it cannot be."""
+        state = self.state
+        target = state.make_target()
+        model, name = self._model(target)
+        return Order(
+            target=target,
+            schedule=state.make_schedule(),
+            model=model,
+            score_name=name,
+            solver=str(state.solver),
+            grid=str(state.grid),
+            steps=int(state.steps),  # type: ignore[arg-type]
+            paths=int(state.paths),  # type: ignore[arg-type]
+            prior=str(state.prior),
+            seed=int(state.seed),  # type: ignore[arg-type]
+        )
+
+    def _model(self, target: Target) -> tuple[ScoreModel, str]:
+        if self.state.score == "gaussian":
+            return GaussianScore(target.mean, target.covariance), "Gaussian"
+        if self.state.score == "learned":
+            model = self.training.model_for(target)
+            if model is None:
+                raise ValueError("No score has been learned for this target yet: press Train in the section Score.")
+            return model, "learned"
+        return target, "exact"
+
+    def _stages(self, order: Order, token: Token) -> Iterator[Any]:
+        learned = self.training.model_for(order.target)
+        for picture in pictures(order, token):
+            yield "picture", picture, build_scene(picture, bool(self.state.moments))
+        yield "table", table_rows(order, picture, learned, token)
+
+    def _deliver(self, result: tuple[Any, ...]) -> None:
+        if result[0] == "table":
+            self.table.object = table_html(*result[1])
+            self.stage.busy = False
+            return
+        _, picture, scene = result
+        first = self.picture is None
+        self.picture = picture
+        with pn.io.hold():
+            self.stage.show(scene)
+            full = picture.paths >= int(self.state.paths)  # type: ignore[arg-type]
+            self.stage.status = f"{'' if full else 'preview · '}{picture.paths:,} paths".replace(",", " ")
+            if first:
+                self.stage.playing = True
+            self._warn(picture.warnings)
+
+    def _warn(self, sentences: tuple[str, ...]) -> None:
+        text = " ".join(sentences)
+        self.note.param.update(object=text, visible=bool(text))
+
+    def _redraw(self, *_: Any) -> None:
+        if self.picture is not None:
+            self.stage.show(build_scene(self.picture, bool(self.state.moments)))
+
+    def _changed(self, *events: Any) -> None:
+        self.refresh()
+
+    def _fail(self, error: Exception) -> None:
+        self.stage.param.update(error=_sentence(error), busy=False)
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    return text[:1].upper() + text[1:]
+
+
+TABLE_CSS = """
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13.5px; margin: 4px 0 18px; }
+caption { text-align: left; padding: 4px 0; opacity: .75; }
+th, td { padding: 3px 14px 3px 0; text-align: left; white-space: nowrap; }
+thead th { border-bottom: 1px solid currentColor; font-weight: 600; }
+tbody tr:first-child td, tbody tr:first-child th { border-bottom: 1px solid #8886; }
+tbody th { font-weight: 500; }
+.far { color: #c2410c; }
+"""

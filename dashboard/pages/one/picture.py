@@ -1,0 +1,325 @@
+"""The numbers behind the one-dimensional tab: one forward and one backward run, with everything exact beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from core.contracts import ScoreModel
+from core.diffusion.record import Record
+from core.diffusion.run import BackwardRun, ForwardRun, run_backward, run_forward
+from core.fokker_planck import solve_backward, solve_forward
+from core.jobs import Token
+from core.schedule import Schedule
+from core.statistics.control import control_variate
+from core.statistics.cumulants import (
+    Estimate,
+    cumulant_noise,
+    moments_from_cumulants,
+    predicted_cumulants,
+)
+from core.statistics.generating import measured_generating
+from core.theories.base import Target
+
+ORDERS = (1, 2, 3, 4, 6, 8)
+BUNDLE = 32
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How much work goes into a picture; ``fast`` is what a moving slider gets first."""
+
+    frames: int
+    paths: int
+    steps: int
+    cells: int
+    points: int
+    witnesses: int
+
+
+FAST = Quality(frames=24, paths=1500, steps=48, cells=160, points=101, witnesses=400)
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """κₙ or μₙ on the clock: measured with error, predicted, and with a control variate (forward half only)."""
+
+    value: np.ndarray
+    error: np.ndarray
+    predicted: np.ndarray
+    variate: np.ndarray | None
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """Arrays over the frames (F) of the clock, which runs 0 → 1 forward and 1 → 2 backward; ``turn`` is the first
+    backward frame. x and everything on it is (F, points); the bundle is (paths, F)."""
+
+    positions: np.ndarray
+    t: np.ndarray
+    turn: int
+    captions: list[str]
+    marks: list[tuple[float, str, str]]
+    x: np.ndarray
+    exact: np.ndarray
+    fokker_planck: np.ndarray
+    edges: np.ndarray
+    histogram: np.ndarray
+    bundle: np.ndarray
+    centre: np.ndarray
+    spread: np.ndarray
+    cumulants: dict[int, Curve]
+    moments: dict[int, Curve]
+    score_exact: np.ndarray
+    score_used: np.ndarray
+    score_name: str
+    drift: np.ndarray
+    J: np.ndarray
+    w_predicted: np.ndarray
+    w_value: np.ndarray
+    w_error: np.ndarray
+    g: np.ndarray
+    f: np.ndarray
+    root_xi: np.ndarray
+    warnings: tuple[str, ...]
+    paths: int
+    forward: ForwardRun
+    backward: BackwardRun
+
+    @property
+    def density(self) -> np.ndarray:
+        """The density that the heat map shows: exact forward, Fokker–Planck backward (it knows the wrong prior)."""
+        return np.where(np.arange(len(self.positions))[:, None] < self.turn, self.exact, self.fokker_planck)
+
+    @property
+    def peak(self) -> np.ndarray:
+        return np.maximum(self.exact.max(axis=1), np.minimum(self.histogram.max(axis=1), 3 * self.exact.max(axis=1)))
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """What to compute: the law, the schedule, and how the backward process is run."""
+
+    target: Target
+    schedule: Schedule
+    model: ScoreModel
+    score_name: str
+    solver: str
+    grid: str
+    steps: int
+    paths: int
+    prior: str
+    seed: int
+
+    @property
+    def full(self) -> Quality:
+        return Quality(frames=60, paths=self.paths, steps=self.steps, cells=400, points=181, witnesses=4000)
+
+
+def pictures(order: Order, token: Token) -> Iterator[Picture]:
+    """A quick picture, then the one that was asked for."""
+    yield paint(order, FAST, token)
+    yield paint(order, order.full, token)
+
+
+def paint(order: Order, quality: Quality, token: Token) -> Picture:
+    """Run both processes and put everything known exactly beside them."""
+    target, schedule = order.target, order.schedule
+    bundle = min(quality.paths, quality.witnesses)
+    backward = run_backward(
+        target,
+        schedule,
+        order.model,
+        solver=order.solver,
+        grid=order.grid,
+        steps=min(order.steps, quality.steps),
+        paths=min(order.paths, quality.paths),
+        prior=order.prior,
+        seed=order.seed,
+        record=Record(frames=quality.frames, bundle=bundle, bins=90),
+        token=token,
+    )
+    assert backward.frames is not None
+    mirrored = np.unique(np.concatenate([[0.0], backward.frames.times, [schedule.t_max]]))
+    times = mirrored if order.grid == "uniform" else np.linspace(0.0, schedule.t_max, quality.frames)
+    forward = run_forward(
+        target,
+        schedule,
+        paths=min(order.paths, quality.paths),
+        seed=order.seed,
+        record=Record(times=times, bundle=bundle, bins=90),
+        token=token,
+    )
+    t = np.concatenate([forward.times, backward.frames.times])
+    turn = len(forward.times)
+    positions = np.concatenate([forward.times, 2 * schedule.t_max - backward.frames.times]) / schedule.t_max
+    positions[turn] = max(positions[turn], 1 + 1e-4)  # the turning point is there twice: the data's end and the prior
+    f, xi = schedule.f(t), schedule.xi(t)
+    centre, variance = f * target.mean[0], f**2 * target.covariance[0, 0] + xi
+    edges = np.concatenate([forward.frames.edges, backward.frames.edges])  # type: ignore[list-item]
+    x = edges[:, :1] + (edges[:, -1:] - edges[:, :1]) * np.linspace(0, 1, quality.points)
+    fine = {"cells": quality.cells, "token": token}
+    fp_forward = solve_forward(target, schedule, forward.times, **fine)
+    fp_backward = solve_backward(
+        order.model,
+        schedule,
+        backward.frames.times,
+        start=order.prior,
+        mean=target.mean,
+        covariance=target.covariance,
+        **fine,
+    )
+    fokker_planck = np.array(
+        [np.interp(x[i], fp_forward.x[i], fp_forward.density[i], 0, 0) for i in range(turn)]
+        + [np.interp(x[turn + i], fp_backward.x[i], fp_backward.density[i], 0, 0) for i in range(len(t) - turn)]
+    )
+    exact, score_exact, score_used = _on_grid(order, x, f, xi, token)
+    token.check()
+    ahead = np.arange(len(t)) < turn  # the drift in units of g²: -½ k/g² x forward, ½ k/g² x + score backward
+    drift = np.where(ahead, -0.5, 0.5)[:, None] * float(schedule.preserving) * x + np.where(
+        ahead[:, None], 0.0, score_used
+    )
+    witnesses = np.concatenate([forward.frames.paths, backward.frames.paths])[..., 0]
+    spread = np.sqrt(variance)
+    J = np.linspace(-2, 2, 41)
+    w = [measured_generating(sample, J / s, blocks=16).W for sample, s in zip(witnesses, spread, strict=True)]
+    return Picture(
+        positions=positions,
+        t=t,
+        turn=turn,
+        captions=captions(schedule, t, turn),
+        marks=_marks(target, schedule),
+        x=x,
+        exact=exact,
+        fokker_planck=fokker_planck,
+        edges=edges,
+        histogram=np.concatenate([forward.frames.density(), backward.frames.density()]),
+        bundle=witnesses[:, :BUNDLE].T,
+        centre=centre,
+        spread=spread,
+        cumulants=_curves(order, forward, backward, t, moments=False),
+        moments=_curves(order, forward, backward, t, moments=True),
+        score_exact=score_exact,
+        score_used=score_used,
+        score_name=order.score_name,
+        drift=drift,
+        J=J,
+        w_predicted=np.array([target.log_generating(J / s, a, b) for s, a, b in zip(spread, f, xi, strict=True)]),
+        w_value=np.array([estimate.value for estimate in w]),
+        w_error=np.array([estimate.error for estimate in w]),
+        g=schedule.g(t),
+        f=f,
+        root_xi=np.sqrt(xi),
+        warnings=backward.warnings,
+        paths=len(backward.samples),
+        forward=forward,
+        backward=backward,
+    )
+
+
+def _on_grid(
+    order: Order, x: np.ndarray, f: np.ndarray, xi: np.ndarray, token: Token
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Exact density, exact score and the score in use on the grid of every frame, each (F, points)."""
+    density, exact, used = [], [], []
+    for points, a, b in zip(torch.from_numpy(x)[..., None], f, xi, strict=True):
+        token.check()
+        a, b = max(float(a), 1e-300), float(b)
+        density.append(order.target.log_prob(points, a, b).exp())
+        exact.append(order.target.score(points, a, b)[:, 0])
+        used.append(exact[-1] if order.model is order.target else order.model.score(points, a, b)[:, 0])
+    return tuple(torch.stack(rows).cpu().numpy() for rows in (density, exact, used))  # type: ignore[return-value]
+
+
+def _curves(
+    order: Order, forward: ForwardRun, backward: BackwardRun, t: np.ndarray, *, moments: bool
+) -> dict[int, Curve]:
+    assert forward.frames.sums is not None
+    assert forward.frames.noise_sums is not None
+    assert backward.frames is not None
+    assert backward.frames.sums is not None
+    kappa0 = order.target.cumulants(8)
+    predicted = predicted_cumulants(kappa0, order.schedule, t)
+    runs = (forward.frames.sums, backward.frames.sums)
+    measured: list[Estimate] = [r.moments() if moments else r.cumulants() for r in runs]
+    value, error = (np.concatenate([getattr(m, name) for m in measured]) for name in ("value", "error"))
+    paths, turn = len(backward.samples), len(forward.times)
+    noise = cumulant_noise(np.arange(9), predicted[:, 2:3], paths)
+    variate = None
+    if moments:
+        predicted = moments_from_cumulants(predicted)
+    else:
+        known = np.zeros((turn, 9))
+        known[:, 2] = order.schedule.xi(forward.times)
+        corrected = control_variate(forward.frames.sums, forward.frames.noise_sums, known).value
+        variate = np.concatenate([corrected, np.full((len(t) - turn, 9), np.nan)])
+    scale = kappa0[2] ** (np.arange(9) / 2)
+    curves = {}
+    for n in ORDERS:
+        if n % 2 and abs((moments_from_cumulants(kappa0) if moments else kappa0)[n]) < 1e-9 * scale[n]:
+            continue
+        drowned = np.abs(predicted[:turn, n]) < noise[:turn, n]
+        note = ""
+        if n > 2 and not moments and drowned.any():
+            note = f"only noise from t ≈ {t[:turn][drowned][0]:.2f} on with {paths:,} paths".replace(",", " ")
+        curves[n] = Curve(value[:, n], error[:, n], predicted[:, n], None if variate is None else variate[:, n], note)
+    if 1 in curves or 3 in curves:  # show both, so that the grid of pictures stays regular
+        for n in (1, 3):
+            curves.setdefault(
+                n, Curve(value[:, n], error[:, n], predicted[:, n], None if variate is None else variate[:, n])
+            )
+    return curves
+
+
+def captions(schedule: Schedule, t: np.ndarray, turn: int) -> list[str]:
+    """Direction, time and noise level of every frame, for beside the controls."""
+    log_sigma = schedule.log_sigma(t)
+    level = [f"{np.exp(s):.3g}" if s < 12 else f"e^{s:.0f}" for s in log_sigma]
+    way = np.where(np.arange(len(t)) < turn, "forward", "backward")
+    return [f"{w}   t = {a:.3f}   σ̃ = {s}" for w, a, s in zip(way, t, level, strict=True)]
+
+
+def _marks(target: Target, schedule: Schedule) -> list[tuple[float, str, str]]:
+    """Where noise equals signal, and where the density changes between one and several maxima."""
+    end = schedule.t_max
+    drown = float(schedule.t_of_sigma(np.sqrt(target.covariance[0, 0])))
+    marks = []
+    if drown < end:
+        marks += [
+            (drown / end, "drowns", f"t = {drown:.3f}: the noise variance Ξ equals the signal's, f² κ₂"),
+            (2 - drown / end, "emerges", f"t = {drown:.3f}: the signal's variance f² κ₂ rises above the noise, Ξ"),
+        ]
+    choice = _choice_time(target, schedule)
+    if choice is not None and 0 < choice < end:
+        marks += [
+            (choice / end, "peaks merge", f"t = {choice:.3f}: the density has a single maximum from here on"),
+            (
+                2 - choice / end,
+                "peak chosen",
+                f"t = {choice:.3f}: the single maximum splits; a path now picks its peak",
+            ),
+        ]
+    return sorted(marks)
+
+
+def _choice_time(target: Target, schedule: Schedule) -> float | None:
+    """The time at which P_t becomes unimodal, by bisection; None where P_0 has one maximum already."""
+
+    def several(t: float) -> bool:
+        f, xi = max(float(schedule.f(t)), 1e-300), float(schedule.xi(t))
+        low, high = target.window(f, xi)[0]
+        log_p = target.log_prob(torch.linspace(low, high, 601, dtype=torch.float64)[:, None], f, xi).numpy()
+        inner = (log_p[1:-1] > log_p[:-2]) & (log_p[1:-1] > log_p[2:]) & (log_p[1:-1] > log_p.max() - 12)
+        return int(inner.sum()) > 1
+
+    low, high = 0.0, schedule.t_max
+    if not several(low) or several(high):
+        return None
+    for _ in range(14):
+        middle = (low + high) / 2
+        low, high = (middle, high) if several(middle) else (low, middle)
+    return high
