@@ -152,7 +152,7 @@ def _posterior(schedule: Schedule, times, dtype: torch.dtype) -> tuple[np.ndarra
         raise FloatingPointError(
             f"Step {i + 1} of {len(a)}, from t = {t[i]:.4g} to {s[i]:.4g}, is too long, as it divides by "
             f"f(t,s) = {a[i]:.2g}; "
-            "take more steps, or the uniform or karras grid."
+            "take more steps, or the karras grid."
         )
     return a, q, schedule.xi(s) * q / schedule.xi(t)
 

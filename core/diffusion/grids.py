@@ -25,8 +25,8 @@ def time_grid(schedule: Schedule, steps: int, kind: str = "uniform", t_min: floa
         raise ValueError(f"t_min must lie between 0 and {end:g}, got {t_min}")
     fraction = np.linspace(0.0, 1.0, steps + 1)
     if kind == "uniform":
-        return end + fraction * (t_min - end)
-    if kind == "log":
+        times = end + fraction * (t_min - end)
+    elif kind == "log":
         times = np.exp(np.log(end) + fraction * (np.log(t_min) - np.log(end)))
     elif kind == "variance":
         times = schedule.t_of_xi((1 - fraction) * float(schedule.xi(end)) + fraction * float(schedule.xi(t_min)))
