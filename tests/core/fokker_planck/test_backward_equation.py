@@ -128,7 +128,7 @@ def test_noise_prior_narrows_the_end_as_much_as_the_closed_form_says():
 
 
 def test_two_different_starts_end_in_two_different_weights():
-    # The talk's point: the process forgets where it started only as far as the noise has drowned the data.
+    # The process forgets where it started only as far as the noise has drowned the data.
     left = solve_backward(TWO_PEAKS, VE(2.0), [1.0, 1e-3], start=NormalDensity([-2.0], 0.1))
     right = solve_backward(TWO_PEAKS, VE(2.0), [1.0, 1e-3], start=NormalDensity([2.0], 0.1))
     assert left.mean[-1, 0] < -0.5
