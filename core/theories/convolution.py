@@ -154,7 +154,7 @@ def _convolution(law: Standardised, a: float, b: float, panel_width: float):
     """The function z ↦ (log p(z), s(z)) at arbitrary points."""
     panels, ratio = law.panels, b / a
     live = float(np.sum(panels.right - panels.left))
-    if ratio <= max(law.finest / 8, live * 2e-4):
+    if ratio <= max(law.finest / 8, live * 5e-5):
         return lambda z: _over_noise(law, z, a, b)
     parts = np.ceil((panels.right - panels.left) / (panel_width * ratio)).astype(int)
     if parts.max() > 1:

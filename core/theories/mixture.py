@@ -158,19 +158,7 @@ class GaussianMixture(Target):
         return table @ self._w
 
     def window(self, f: float = 1.0, xi: float = 0.0) -> np.ndarray:
-        s = self._spreads(f, xi)
-        return np.array([[self._quantile(f * m, s, -1), self._quantile(f * m, s, 1)] for m in self._m.T])
-
-    def _quantile(self, m: np.ndarray, s: np.ndarray, side: int) -> float:
-        """Where the tail on one side of the mixture's projection holds OUTSIDE/2."""
-        far = -ndtri(OUTSIDE / 2)
-        reach = side * m + far * s  # the root lies between the reaches of the components
-        low, high = float(reach.min()), float(reach.max())
-        if not high > low:
-            return side * high
-        scale = high - low  # brentq's tolerance is absolute
-        root = brentq(lambda r: self._w @ ndtr((side * m - low - r * scale) / s) - OUTSIDE / 2, 0.0, 1.0)
-        return side * (low + float(root) * scale)  # type: ignore[arg-type]
+        return projected_window(self._w, f * self._m, self._spreads(f, xi))
 
     def log_generating(self, J: np.ndarray, f: float = 1.0, xi: float = 0.0) -> np.ndarray:
         if self.dim > 1:
@@ -188,6 +176,25 @@ class GaussianMixture(Target):
         if len(terms) > 4:
             terms = [*terms[:3], r"\dots", terms[-1]]
         return "P_0(x) = " + " + ".join(terms)
+
+
+def projected_window(weights: np.ndarray, means: np.ndarray, stds: np.ndarray) -> np.ndarray:
+    """Along each axis, the interval with OUTSIDE/2 of a mixture's probability on either side, shape (dim, 2).
+
+    ``means`` has shape (components, dim), ``weights`` and ``stds`` (components,).
+    """
+    return np.array([[-_tail(weights, -m, stds), _tail(weights, m, stds)] for m in means.T])
+
+
+def _tail(weights: np.ndarray, means: np.ndarray, stds: np.ndarray) -> float:
+    """The x above which a mixture in one dimension holds OUTSIDE/2."""
+    reach = means - stds * ndtri(OUTSIDE / 2)  # of each component alone; the root lies between them
+    low, high = float(reach.min()), float(reach.max())
+    if not high > low:
+        return high
+    scale = high - low  # brentq's tolerance is absolute
+    root = brentq(lambda r: weights @ ndtr((means - low - r * scale) / stds) - OUTSIDE / 2, 0.0, 1.0)
+    return low + float(root) * scale  # type: ignore[arg-type]
 
 
 def two_peaks(mu: float = 1.0, std: float = 0.25) -> GaussianMixture:
