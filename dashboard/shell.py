@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import html
-import importlib.util
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -168,8 +167,6 @@ def page_link(page: str, dark: bool) -> str:
 
 
 def _content(room: Room, shell: Shell) -> Content:
-    if importlib.util.find_spec(room.module) is None:
-        return Content(room.title, main=[pn.pane.Markdown(f"## {room.title}\n\nThis room is being built.", margin=20)])
     try:
         return room.load().build(shell)
     except Exception:

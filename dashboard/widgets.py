@@ -1,7 +1,7 @@
 """Controls for the parameters of a page's state: labelled, explained and found by stable names.
 
-Each control is named after its parameter (``widget.name``), shows its parameter's ``doc`` as a tooltip, and delivers
-while it is dragged; whoever listens keeps only the newest request.
+Each control carries the CSS class ``control-NAME`` of its parameter, shows its parameter's ``doc`` as a tooltip, and
+delivers while it is dragged; whoever listens keeps only the newest request.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def control(state: param.Parameterized, name: str, label: str | None = None, **o
         raise ValueError(f"parameter {name} has no doc to explain its control")
     options = {
         **_LOOK,
-        "name": name,
+        "css_classes": [f"control-{name}"],
         "label": label or parameter.label,
         "description": _sentence(parameter.doc),
     } | options
@@ -79,17 +79,26 @@ def _logarithmic(
         **options,
     )
 
-    def rounded(position: float) -> float:
-        number = min(high, max(low, float(f"{10**position:.2g}")))
-        return int(number) if isinstance(parameter, param.Integer) else number
+    linking = False
 
     def dragged(event: Any) -> None:
-        setattr(state, name, rounded(event.new))
+        nonlocal linking
+        if linking:
+            return
+        number = min(high, max(low, float(f"{10**event.new:.2g}")))
+        linking = True
+        try:
+            setattr(state, name, int(number) if isinstance(parameter, param.Integer) else number)
+        finally:
+            linking = False
 
     def changed(event: Any) -> None:
+        nonlocal linking
         slider.value_label = _text(event.new)
-        if rounded(slider.value) != event.new:
+        if not linking:
+            linking = True
             slider.value = math.log10(event.new)
+            linking = False
 
     slider.param.watch(dragged, "value")
     state.param.watch(changed, name)
@@ -97,7 +106,7 @@ def _logarithmic(
 
 
 def _text(value: float) -> str:
-    return f"{value:,}".replace(",", " ") if isinstance(value, int) else f"{value:.3g}"
+    return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else f"{value:.3g}"
 
 
 def round_down(span: float) -> float:

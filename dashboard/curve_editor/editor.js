@@ -216,7 +216,6 @@ export function render({ model }) {
       svg.setPointerCapture(event.pointerId)
       dot.focus()
     })
-    dot.addEventListener("dblclick", (event) => { event.stopPropagation(); remove(index()) })
     dot.addEventListener("focus", draw)
     dot.addEventListener("blur", draw)
     dot.addEventListener("keydown", (event) => {
@@ -268,7 +267,12 @@ export function render({ model }) {
   }
   svg.addEventListener("pointerup", finish)
   svg.addEventListener("pointercancel", finish)
-  svg.addEventListener("dblclick", (event) => { if (model.editable) add(...where(event)) })
+  svg.addEventListener("dblclick", (event) => {  // the pointer is captured here, so a point does not hear of it
+    if (!model.editable) return
+    const [t, g] = where(event)
+    const hit = points.findIndex((p) => Math.hypot(px(p[0]) - px(t), py(p[1]) - py(g)) < 10)
+    hit < 0 ? add(t, g) : remove(hit)
+  })
   reset.addEventListener("click", () => { points = model.initial.map((p) => [...p]); draw(); send() })
 
   function look() {

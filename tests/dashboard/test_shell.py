@@ -7,7 +7,6 @@ import time
 import types
 import weakref
 from contextlib import suppress
-from importlib.machinery import ModuleSpec
 
 import panel as pn
 import param
@@ -29,7 +28,6 @@ class State(param.Parameterized):
 def room(monkeypatch):
     """A small room of its own, so that the frame is tested apart from the pages."""
     module = types.ModuleType("a_room_for_tests")
-    module.__spec__ = ModuleSpec("a_room_for_tests", None)
     built = []
 
     def build(shell: Shell) -> Content:
