@@ -16,12 +16,13 @@ import torch
 import core
 from core.contracts import Tensor
 from core.diffusion import checkpoint
-from core.diffusion.network import Correction, Normalisation
+from core.diffusion.network import KNEE, Correction, Normalisation
 
 MODELS = Path(core.__file__).parent.parent / "assets" / "models"
 """Where the shipped checkpoints lie."""
 
 _NODES = 2048  # of the interpolation in one dimension
+_BLOCK = 64
 _LEVELS = 2048  # noise levels whose nodes are kept: a run of 1000 steps meets each level again in every chunk
 
 
@@ -57,7 +58,8 @@ class LearnedScore:
     ``record.sigma_min`` the score of the data smeared by ``sigma_min``. In one dimension the network is evaluated on
     2048 nodes for each noise level and interpolated by cubics in between (error below 1e-4 of the correction for
     structures wider than a hundredth of the data's spread); beyond ``reach`` standard deviations the correction
-    stays what it is there. The result for one path never depends on the other paths.
+    stays what it is there. In two dimensions every point goes through the network. The score at one point never
+    depends on the other points.
     """
 
     def __init__(self, network: Correction, normalisation: Normalisation, record: TrainingRecord) -> None:
@@ -84,45 +86,46 @@ class LearnedScore:
     def score(self, x: Tensor, f: float = 1.0, xi: float = 0.0) -> Tensor:
         """∇log P of ``f x_0 + √Ξ η`` at x (n, dim): ``(f D(x/f, σ̃) - x)/Ξ``, in a form that never overflows.
 
-        Raises ValueError if x has not the dimension of the training samples.
+        Raises ValueError if x has not the dimension of the training samples, or unless f >= 0 and Ξ >= 0.
         """
         if x.ndim != 2 or x.shape[1] != self.dim:
             raise ValueError(f"x must have the shape (n, {self.dim}) as in training, got {tuple(x.shape)}")
-        log_sigma = 0.5 * math.log(xi) - math.log(f) if xi > 0 and f > 0 else (-math.inf if f > 0 else math.inf)
-        if log_sigma < math.log(self.record.sigma_min):
-            return self.score(x / f, 1.0, self.record.sigma_min**2 * (1 + 1e-12)) / f
-        n = self.normalisation
-        q = xi + f**2 * n.variances
-        if log_sigma > math.log(self.record.sigma_max):
-            correction = np.zeros(self.dim)
-        else:
-            correction = f * np.sqrt(n.variances / (xi * q)) * f**2 * n.variances / q
-        level = log_sigma - math.log(n.scale)
-        if self.dim == 1 and x.device.type == "cpu":
-            out = np.empty(len(x))
-            _cubic(
-                x.detach().double().numpy()[:, 0],
-                f * n.mean[0],
-                float(q[0]),
-                float(correction[0]),
-                self._table(level) if correction[0] else np.zeros(_NODES, np.float32),
-                self.reach,
-                out,
-            )
-            return torch.from_numpy(out)[:, None].to(x.dtype)
-        axes = torch.from_numpy(n.axes)
-        y = (x.detach().cpu().double() - f * torch.from_numpy(n.mean)) @ axes
-        root = torch.from_numpy(np.sqrt(q))
-        result = -y / root**2
-        if correction.any():
-            with torch.inference_mode():
-                out = self.network((y / root).float(), torch.tensor(level))
-            result = result + torch.from_numpy(correction) * out.double()
-        return (result @ axes.T).to(x.device, x.dtype)
+        if not (f >= 0 and xi >= 0 and f + xi > 0):
+            raise ValueError(f"f and xi must not be negative, nor both zero, got {f} and {xi}")
+        if xi < (f * self.record.sigma_min) ** 2:
+            return self._score(x / f, 1.0, self.record.sigma_min**2) / f
+        return self._score(x, f, xi)
 
-    def _evaluate(self, level: float) -> np.ndarray:
+    def _score(self, x: Tensor, f: float, xi: float) -> Tensor:
+        # -y/q + (f c/Ξ) F(y/√q, σ̃) with y = x - f mean and q = f² v + Ξ, along the principal axes
+        n = self.normalisation
+        q = f**2 * n.variances + xi
+        if f == 0 or 0.5 * math.log(xi) - math.log(f) > math.log(self.record.sigma_max):
+            sigma, gain = math.inf, np.zeros(self.dim)
+        else:
+            sigma = math.sqrt(xi) / f / n.scale
+            gain = f * np.sqrt(n.variances / q / (xi + (f * KNEE * n.scale) ** 2)) * f**2 * n.variances / q
+        if self.dim == 1:
+            out = np.empty(len(x))
+            nodes = self._table(sigma) if gain[0] else np.zeros(_NODES, np.float32)
+            points = x.detach().cpu().double().contiguous().numpy()[:, 0]
+            _cubic(points, float(f * n.mean[0]), float(q[0]), float(gain[0]), nodes, self.reach, out)
+            return torch.from_numpy(out)[:, None].to(x.device, x.dtype)
+        # Padded with zeros to whole blocks, because the last few rows of a matrix may round differently.
+        points = torch.zeros(-(-len(x) // _BLOCK) * _BLOCK, self.dim, dtype=torch.float64)
+        points[: len(x)] = x.detach() - f * torch.from_numpy(n.mean)
+        axes, root = torch.from_numpy(n.axes), torch.from_numpy(np.sqrt(q))
+        z = points @ axes / root
+        result = -z / root
+        if gain.any():
+            with torch.inference_mode():
+                correction = self.network(z.float(), torch.tensor(sigma))
+            result = result + torch.from_numpy(gain) * correction
+        return (result @ axes.T)[: len(x)].to(x.device, x.dtype)
+
+    def _evaluate(self, sigma: float) -> np.ndarray:
         with torch.inference_mode():
-            return self.network(self._nodes, torch.tensor(level))[:, 0].numpy()
+            return self.network(self._nodes, torch.tensor(sigma))[:, 0].numpy()
 
     def save(self, path: str | Path, force: bool = False) -> None:
         """Write to one safetensors file. Raises FileExistsError if it exists and ``force`` is not set."""
@@ -137,7 +140,9 @@ class LearnedScore:
         tensors, header = checkpoint.read(path)
         try:
             given = header["normalisation"]
-            normalisation = Normalisation(np.array(given["mean"]), np.array(given["covariance"]), given["reach"])
+            normalisation = Normalisation(
+                *(np.array(given[name], dtype=float) for name in ("mean", "variances", "axes")), reach=given["reach"]
+            )
             record = TrainingRecord(**header["training"])
             network = Correction(normalisation.dim, record.config["width"], record.config["depth"])
             network.load_state_dict(
@@ -157,7 +162,12 @@ def score_record(model: LearnedScore) -> dict[str, Any]:
     """The record of a file that holds this score."""
     n = model.normalisation
     return {
-        "normalisation": {"mean": n.mean.tolist(), "covariance": n.covariance.tolist(), "reach": n.reach},
+        "normalisation": {
+            "mean": n.mean.tolist(),
+            "variances": n.variances.tolist(),
+            "axes": n.axes.tolist(),
+            "reach": n.reach,
+        },
         "training": asdict(model.record),
     }
 

@@ -5,18 +5,18 @@ Every linear schedule is the variance-expanding process of ``x̃ = x/f`` at nois
 centred on their mean,
 
     D_i = v_i x̃_i / (v_i + σ̃²)  +  c_i(σ̃) F_i(z, log σ̃),     z_i = x̃_i / √(v_i + σ̃²),
-    c_i = √v_i σ̃ / √(v_i + σ̃²) · v_i / (v_i + σ̃²).
+    c_i = √v_i σ̃ / √(v_i + σ̃²) · σ̃ / √(σ̃² + σ_*²) · v_i / (v_i + σ̃²),     σ_* = KNEE times the spread of the data.
 
 The first term is exact for Gaussian data. The first factor of c_i is the spread of x_0 around it, which makes the
-target of F of order one (the preconditioning of arXiv:2206.00364, table 1, per axis); the second lets the correction
-fade as the distribution turns Gaussian in the noise.
+target of F of order one (the preconditioning of arXiv:2206.00364, table 1, per axis). The second turns F into the
+score itself below σ_*, where that has a limit; the level enters F as asinh(σ̃/σ_*), which has one too. The third lets
+the correction fade as the noise makes the distribution Gaussian.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -25,19 +25,22 @@ from torch import nn
 from core.contracts import Tensor
 from core.noise import Noise
 
+KNEE = 0.1
 _FLOOR = 1e-6  # smallest variance of an axis relative to the largest, for data that lie on a line
 
 
 @dataclass(frozen=True, eq=False)
 class Normalisation:
-    """What the network knows of the data beforehand: mean (dim,), covariance (dim, dim), and how far they reach.
+    """What the network knows of the data beforehand: their mean and principal axes, and how far they reach.
 
-    ``reach`` is the largest distance of a training sample from the mean along a principal axis, in units of the
-    standard deviation there.
+    ``mean`` (dim,), ``variances`` (dim,) along the principal axes, ``axes`` (dim, dim) with one axis a column, so that
+    ``(x - mean) @ axes`` are the coordinates along them; ``reach`` is the largest distance of a training sample from
+    the mean along an axis, in units of the standard deviation there.
     """
 
     mean: np.ndarray
-    covariance: np.ndarray
+    variances: np.ndarray
+    axes: np.ndarray
     reach: float
 
     @classmethod
@@ -49,44 +52,34 @@ class Normalisation:
         if not np.all(np.isfinite(x)):
             raise ValueError("samples must be finite, but some are infinite or not a number")
         mean = x.mean(axis=0)
-        covariance = np.atleast_2d(np.cov(x, rowvar=False, bias=True))
-        if not np.trace(covariance) > 0:
+        x = x - mean
+        variances, axes = np.linalg.eigh(x.T @ x / len(x))
+        axes = axes * np.where(axes.sum(axis=0) < 0, -1.0, 1.0)
+        if not variances.max() > 0:
             raise ValueError("samples must differ from each other, but all are the same")
-        bare = cls(mean, covariance, 0.0)
-        return cls(mean, covariance, float(np.abs((x - mean) @ bare.axes / np.sqrt(bare.variances)).max()))
+        variances = np.maximum(variances, _FLOOR * variances.max())
+        return cls(mean, variances, axes, float(np.abs(x @ axes / np.sqrt(variances)).max()))
 
     @property
     def dim(self) -> int:
         return len(self.mean)
 
-    @cached_property
-    def _eigen(self) -> tuple[np.ndarray, np.ndarray]:
-        values, axes = np.linalg.eigh(self.covariance)
-        if self.dim == 1:
-            axes = np.ones((1, 1))
-        return np.maximum(values, _FLOOR * values.max()), axes
+    @property
+    def covariance(self) -> np.ndarray:
+        """Covariance of the data, shape (dim, dim)."""
+        return (self.axes * self.variances) @ self.axes.T
 
     @property
-    def variances(self) -> np.ndarray:
-        """Variances v_i along the principal axes, shape (dim,)."""
-        return self._eigen[0]
-
-    @property
-    def axes(self) -> np.ndarray:
-        """Principal axes as columns, shape (dim, dim): ``(x - mean) @ axes`` are the coordinates along them."""
-        return self._eigen[1]
-
-    @cached_property
     def scale(self) -> float:
         """Root mean square spread per component, the unit in which the network counts σ̃."""
         return math.sqrt(float(self.variances.mean()))
 
 
 class Correction(nn.Module):
-    """F(z, log σ̃): a perceptron of ``depth`` hidden layers of ``width`` units, smooth, zero before training.
+    """F(z, σ̃): a perceptron of ``depth`` hidden layers of ``width`` units, smooth, zero before training.
 
-    ``forward(z, level)`` takes z (n, dim) and the logarithm of σ̃ in units of the data's scale, one number for all
-    (shape ()) or one each (shape (n,)), and returns (n, dim).
+    ``forward(z, sigma)`` takes z (n, dim) and σ̃ in units of the data's scale, one number for all (shape ()) or one
+    each (shape (n,)), and returns (n, dim).
     """
 
     def __init__(self, dim: int, width: int, depth: int) -> None:
@@ -107,7 +100,8 @@ class Correction(nn.Module):
                     bound = 1.0 if weight.ndim == 1 else weight.shape[1] ** -0.5
                     weight.copy_(bound * (2 * noise.uniform(number, (weight.numel(),)).reshape(weight.shape) - 1))
 
-    def forward(self, z: Tensor, level: Tensor) -> Tensor:
+    def forward(self, z: Tensor, sigma: Tensor) -> Tensor:
+        level = torch.asinh(sigma / KNEE) - 1.5
         features = torch.stack(
             [level / 3, torch.sin(level), torch.cos(level), torch.sin(2 * level), torch.cos(2 * level)], dim=-1
         )

@@ -7,8 +7,9 @@ The loss is that of arXiv:2410.21212 (section 2), with a weight for each noise l
 
 v_i the variances of the data along their principal axes: for σ̃ below the data's spread the papers' loss, above it
 the weight that keeps the denoiser's error from fading. In terms of the network of ``core.diffusion.network``,
-``L = ½ E Σ_i (r_i - v_i/(v_i + σ̃²) F_i)²`` with the residual ``r_i = (σ̃ x_0,i - v_i η_i) / √(v_i (v_i + σ̃²))``
-of the Gaussian denoiser, which has unit variance; so L = ½ per component where the network learns nothing.
+``L = ½ E Σ_i (r_i - a_i F_i)²`` with ``a_i = σ̃/√(σ̃² + σ_*²) · v_i/(v_i + σ̃²)`` and the residual of the Gaussian
+denoiser ``r_i = (σ̃ x_0,i - v_i η_i) / √(v_i (v_i + σ̃²))``, which has unit variance; so L = ½ per component where
+the network learns nothing.
 
 The gradient's variance is reduced only by drawing: noise levels are stratified over each batch, and every (x_0, σ̃)
 is used with η and with -η. Levels follow a logistic law in log σ̃, around half the data's spread.
@@ -33,7 +34,7 @@ from core.contracts import Tensor
 from core.devices import cores, pick_device
 from core.diffusion import checkpoint
 from core.diffusion.learned import LearnedScore, TrainingRecord, score_record, score_tensors
-from core.diffusion.network import Correction, Normalisation
+from core.diffusion.network import KNEE, Correction, Normalisation
 from core.jobs import Token
 from core.noise import Noise
 
@@ -83,7 +84,7 @@ class TrainingConfig:
     @classmethod
     def of(cls, dim: int, **changes: Any) -> TrainingConfig:
         """The usual configuration for data of this dimension: a larger network, fewer steps in two dimensions."""
-        return cls(**({"width": 128, "depth": 3, "steps": 8000, "rate": 3e-3} if dim > 1 else {}) | changes)
+        return cls(**({"depth": 3, "steps": 8000} if dim > 1 else {}) | changes)
 
     def rate_at(self, step: int) -> float:
         """Learning rate of step number ``step``, counted from 1."""
@@ -236,7 +237,8 @@ class Trainer:
         d2 = v + sigma**2
         root = d2.sqrt()
         residual = (sigma * x0 - v * eta) / (v.sqrt() * root)
-        return residual, v / d2 * network((x0 + sigma * eta) / root, level)
+        fade = sigma / (sigma**2 + KNEE**2).sqrt() * v / d2
+        return residual, fade * network((x0 + sigma * eta) / root, sigma[:, 0])
 
     def _advance(self) -> float:
         self.step += 1
