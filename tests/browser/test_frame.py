@@ -54,7 +54,8 @@ def test_text_stands_out_from_its_ground(page, dashboard, theme):
       const rgb = (c) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = c; canvas.fillRect(0, 0, 1, 1)
         return [...canvas.getImageData(0, 0, 1, 1).data] }
       const light = (c) => c.slice(0, 3).map(v => v / 255)
-        .map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4).reduce((s, v, i) => s + v * [.2126, .7152, .0722][i], 0)
+        .map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+        .reduce((s, v, i) => s + v * [.2126, .7152, .0722][i], 0)
       const parent = (e) => e.parentElement ?? e.getRootNode().host
       const ground = (e) => { for (; e; e = parent(e)) { const c = rgb(getComputedStyle(e).backgroundColor)
         if (c[3] === 255) return c } return [255, 255, 255] }
