@@ -78,7 +78,11 @@ class FieldView:
             label=name, name=f"preset-{kappa:g}", size="small", variant="text", margin=(0, 8),
             sizing_mode="stretch_width", description=f"Set κ = {kappa:g} and λ = 0.022.",
         )  # fmt: skip
-        button.on_click(lambda _: self.state.param.update(kappa=kappa, lam=0.022))
+
+        def pressed(_: Any) -> None:
+            self.state.param.update(kappa=kappa, lam=0.022)
+
+        button.on_click(pressed)
         return button
 
     def _arrange(self, *_: Any) -> None:

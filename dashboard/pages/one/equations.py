@@ -9,7 +9,8 @@ STEPS = {
     "euler": r"x \leftarrow x + \left[\tfrac12 k x + g^2 s\right]\Delta\tau + g\sqrt{\Delta\tau}\,\eta",
     "heun": r"\text{Heun: the mean of the drift at both ends of the step, } + g\sqrt{\Delta\tau}\,\eta",
     "flow": r"\dot x = \tfrac12 k x + \tfrac12 g^2 s \quad\text{(probability flow, no noise)}",
-    "ancestral": r"x_s = \frac{x_t + q\, s}{a} + \sqrt{\frac{\Xi_s q}{\Xi_t}}\,\eta,\quad a = f(t,s),\; q = \Xi_t - a^2\Xi_s",
+    "ancestral": r"x_s = \frac{x_t + q\, s}{a} + \sqrt{\frac{\Xi_s q}{\Xi_t}}\,\eta,\quad a = f(t,s),\; "
+    r"q = \Xi_t - a^2\Xi_s",
     "pc": r"\text{predictor step, then Langevin steps } x \leftarrow x + \epsilon s + \sqrt{2\epsilon}\,\eta",
 }
 

@@ -28,7 +28,10 @@ from dashboard.pages.one.training import ScoreTraining
 from dashboard.shell import Shell
 from dashboard.stage import Band, Bars, Line, Panel, Points, Rule, Scene, Stage
 
-TRIGGERS = ("target", "means", "stds", "weights", "mu2", "coupling", "formula", "epsilon", "therm", "noise_strength", "metropolis", "chains", "seed")  # fmt: skip
+TRIGGERS = (
+    "target", "means", "stds", "weights", "mu2", "coupling", "formula",
+    "epsilon", "therm", "noise_strength", "metropolis", "chains", "seed",
+)  # fmt: skip
 STRENGTHS: dict[str, Callable[[float], float] | None] = {
     "constant": None,
     "growing": lambda t: 2**0.5 * (0.5 + 0.5 * min(t / 5, 3.0)),
@@ -39,6 +42,7 @@ LINES = 5  # trajectories in the picture
 WINDOW = 400  # steps of them
 KEEP = 4000  # steps of the time series that statistics look back on
 MAX_STEPS = 200_000
+OBSERVABLES = {"x2": mean_square, "x": lambda x: x[:, 0]}
 
 
 @dataclass
@@ -56,25 +60,21 @@ class Chain:
     mean: list[float] = field(default_factory=list)
     trace: list[np.ndarray] = field(default_factory=list)
     series: list[np.ndarray] = field(default_factory=list)
+    positions: list[np.ndarray] = field(default_factory=list)
     acceptance: float = float("nan")
     batch: int = 1
-    measured: int = 0
 
     def advance(self, token: Token) -> None:
         """Take ``batch`` steps and add what happened."""
-        (frame,) = frames(self.state, self.step, self.noise, self.batch, None, {"x2": mean_square}, LINES, token)
+        (frame,) = frames(self.state, self.step, self.noise, self.batch, None, OBSERVABLES, LINES, token)
         self.state, self.acceptance = frame.state, frame.acceptance
         self.clock += frame.clock.tolist()
         self.mean += frame.series["x2"].mean(axis=0).tolist()
         self.trace = (self.trace + list(frame.trajectories[..., 0].T))[-WINDOW:]
         if self.state.count > self.therm:
             self.series = (self.series + list(frame.series["x2"].T))[-KEEP:]
+            self.positions = (self.positions + list(frame.series["x"].T))[-KEEP:]
             self.counts = self.counts + np.histogram(self.state.x.numpy(), self.edges)[0]
-            self.measured += 1
-
-    @property
-    def seconds_a_step(self) -> float:
-        return 0.0
 
 
 class LangevinTab:
@@ -85,9 +85,22 @@ class LangevinTab:
     def __init__(self, state: OneState, shell: Shell, training: ScoreTraining) -> None:
         self.state = state
         self.stage = Stage(height=640, controls=False, dark=shell.param.dark, label="A Langevin chain while it runs")
-        self.run = pmui.Button(label="Pause", name="langevin-run", size="small", color="primary", margin=(6, 8), description="Pause the chain, or let it go on.")  # fmt: skip
-        self.restart = pmui.Button(label="Start again", name="langevin-restart", size="small", variant="outlined", margin=(6, 8), description="A new chain from the same seed.")  # fmt: skip
-        self.pace = pmui.Select(label="Steps a picture", name="langevin-pace", options=[1, 5, 20, 100], value=5, size="small", width=140, margin=(6, 8))  # fmt: skip
+        small: dict[str, Any] = {"size": "small", "margin": (6, 8)}
+        self.run = pmui.Button(
+            label="Pause",
+            name="langevin-run",
+            color="primary",
+            description="Pause the chain, or let it go on.",
+            **small,
+        )
+        self.restart = pmui.Button(
+            label="Start again", name="langevin-restart", variant="outlined",
+            description="A new chain from the same seed.", **small,
+        )  # fmt: skip
+        self.pace = pmui.Select(
+            label="Steps a picture", name="langevin-pace", options=[1, 5, 20, 100], value=5, width=140,
+            description="How many steps the chain takes between two pictures.", **small,
+        )  # fmt: skip
         self.line = pn.pane.HTML("", margin=(14, 10), sizing_mode="stretch_width")
         self.equation = pn.pane.LaTeX("", renderer="mathjax", margin=(0, 14), sizing_mode="stretch_width")
         self.content = pn.Column(
@@ -195,7 +208,7 @@ def _scan(target: Target, seed: int, token: Token) -> Iterator[tuple[StepSizeSca
     """⟨x²⟩ at several step sizes up to the largest that is stable for the stiffest place of the law."""
     low, high = target.window()[0]
     x = torch.linspace(low, high, 401, dtype=torch.float64)[:, None]
-    density = target.log_prob(x).exp()[:, 0] if target.log_prob(x).ndim == 2 else target.log_prob(x).exp()
+    density = target.log_prob(x).exp()
     force = target.force(x)[:, 0]
     stiffness = torch.gradient(force, spacing=float(x[1, 0] - x[0, 0]))[0].abs()
     typical = float((stiffness * density).sum() / density.sum())
@@ -267,17 +280,19 @@ def _autocorrelation(chain: Chain) -> Panel:
             "rho", [Rule(y=0.0)], title="Autocorrelation of x²", note="after thermalisation", xlabel="Langevin time"
         )
     found = integrated_time(np.array(chain.series).T)
+    slow = integrated_time(np.array(chain.positions).T)
     lags = min(len(found.rho), max(10, 5 * found.window))
     unit = chain.clock[-1] / len(chain.clock)
     return Panel(
         "rho",
         [
-            Line(np.arange(lags) * unit, found.rho[:lags], "ρ", "accent", width=2),
+            Line(np.arange(lags) * unit, found.rho[:lags], "x²", "k2", width=2),
+            Line(np.arange(lags) * unit, slow.rho[:lags], "x", "k4", width=2),
             Rule(y=0.0),
             Rule(x=found.window * unit, label="window", color="muted"),
         ],
-        title="Autocorrelation of x²",
-        note=f"τ_int = {with_error(found.tau * unit, found.tau_error * unit)}",
+        title="Autocorrelation",
+        note=f"x²: τ_int = {with_error(found.tau * unit, found.tau_error * unit)}",
         xlabel="Langevin time",
         ylim=(-0.1, 1.05),
     )
@@ -315,13 +330,16 @@ def _equation(target: Target, state: OneState) -> str:
     elif state.noise_strength == "constant":
         step = rf"x \leftarrow x + {h}\,K(x) + \sqrt{{2\cdot {h}}}\,\eta"
     else:
-        step = rf"x \leftarrow x + \tfrac12 g^2 {h}\,K(x) + g\sqrt{{{h}}}\,\eta,\quad \text{{clock }} \tau = \tfrac12\int g^2 dt"
+        step = (
+            rf"x \leftarrow x + \tfrac12 g^2 {h}\,K(x) + g\sqrt{{{h}}}\,\eta,"
+            r"\quad \text{clock } \tau = \tfrac12\int g^2 dt"
+        )
     return rf"$$\begin{{aligned}} & {target.latex()} \\ & {step},\qquad K = -\partial S/\partial x \end{{aligned}}$$"
 
 
 EXPLANATION = """
 **What to look for.** The chains start far out on one side and find the law by themselves; only what comes after
-thermalisation counts. A finite step ε samples a law that is wrong by order ε: the picture at the lower right measures it
-and extrapolates to ε → 0, and the Metropolis-adjusted step has no such bias. A noise strength g(t) that changes with time
-changes the clock, ∫ ½ g² dt, and nothing else: all curves are drawn against that clock.
+thermalisation counts. A finite step ε samples a law that is wrong by order ε: the picture at the lower right measures
+it and extrapolates to ε → 0, and the Metropolis-adjusted step has no such bias. A noise strength g(t) that changes with
+time changes the clock, ∫ ½ g² dt, and nothing else: all curves are drawn against that clock.
 """

@@ -87,7 +87,7 @@ class LineTab:
             grid=str(state.grid),
             steps=int(state.steps),  # type: ignore[arg-type]
             paths=int(state.paths),  # type: ignore[arg-type]
-            prior=str(state.prior),
+            prior="noise" if state.prior == "noise" else "matched",
             seed=int(state.seed),  # type: ignore[arg-type]
         )
 
@@ -103,8 +103,12 @@ class LineTab:
 
     def _stages(self, order: Order, token: Token) -> Iterator[Any]:
         learned = self.training.model_for(order.target)
+        picture = None
         for picture in pictures(order, token):
-            yield "picture", picture, build_scene(picture, bool(self.state.moments))
+            scene = build_scene(picture, bool(self.state.moments))
+            scene.block  # noqa: B018  packed here, off the session's loop
+            yield "picture", picture, scene
+        assert picture is not None
         yield "table", table_rows(order, picture, learned, token)
 
     def _deliver(self, result: tuple[Any, ...]) -> None:

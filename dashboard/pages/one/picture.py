@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,7 +15,6 @@ from core.diffusion.run import BackwardRun, ForwardRun, run_backward, run_forwar
 from core.fokker_planck import solve_backward, solve_forward
 from core.jobs import Token
 from core.schedule import Schedule
-from core.statistics.control import control_variate
 from core.statistics.cumulants import (
     Estimate,
     cumulant_noise,
@@ -45,7 +45,7 @@ FAST = Quality(frames=24, paths=1500, steps=48, cells=160, points=101, witnesses
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """κₙ or μₙ on the clock: measured with error, predicted, and with a control variate (forward half only)."""
+    """κₙ or μₙ on the clock: measured, predicted, and with the noise of the same paths removed (forward half)."""
 
     value: np.ndarray
     error: np.ndarray
@@ -112,7 +112,7 @@ class Order:
     grid: str
     steps: int
     paths: int
-    prior: str
+    prior: Literal["matched", "noise"]
     seed: int
 
     @property
@@ -239,7 +239,6 @@ def _curves(
     order: Order, forward: ForwardRun, backward: BackwardRun, t: np.ndarray, *, moments: bool
 ) -> dict[int, Curve]:
     assert forward.frames.sums is not None
-    assert forward.frames.noise_sums is not None
     assert backward.frames is not None
     assert backward.frames.sums is not None
     kappa0 = order.target.cumulants(8)
@@ -253,10 +252,10 @@ def _curves(
     if moments:
         predicted = moments_from_cumulants(predicted)
     else:
-        known = np.zeros((turn, 9))
-        known[:, 2] = order.schedule.xi(forward.times)
-        corrected = control_variate(forward.frames.sums, forward.frames.noise_sums, known).value
-        variate = np.concatenate([corrected, np.full((len(t) - turn, 9), np.nan)])
+        # Cumulants of x_t − n_t, the noise of the same paths taken away: f x_0, for the linear drift of every schedule.
+        removed = measured[0].value[0] * np.asarray(order.schedule.f(forward.times))[:, None] ** np.arange(9)
+        removed[:, 2] += order.schedule.xi(forward.times)
+        variate = np.concatenate([removed, np.full((len(t) - turn, 9), np.nan)])
     scale = kappa0[2] ** (np.arange(9) / 2)
     curves = {}
     for n in ORDERS:

@@ -97,9 +97,17 @@ class PlaneTab:
             if model is None:
                 raise ValueError("No score has been learned for this target yet: press Train in the section Score.")
         return Order(
-            target, state.make_schedule(), model, name, str(state.solver), str(state.grid),
-            int(state.steps), min(int(state.paths), MOST_PATHS), str(state.prior), int(state.seed),  # type: ignore[arg-type]
-        )  # fmt: skip
+            target=target,
+            schedule=state.make_schedule(),
+            model=model,
+            score_name=name,
+            solver=str(state.solver),
+            grid=str(state.grid),
+            steps=int(state.steps),  # type: ignore[arg-type]
+            paths=min(int(state.paths), MOST_PATHS),  # type: ignore[arg-type]
+            prior="noise" if state.prior == "noise" else "matched",
+            seed=int(state.seed),  # type: ignore[arg-type]
+        )
 
     def _deliver(self, result: tuple[Scene, int, bool]) -> None:
         scene, paths, last = result
@@ -244,6 +252,7 @@ def _marks(order: Order, kappa2: float) -> list[Mark]:
 
 EXPLANATION = """
 **What to look for.** Data near a curve fill almost none of the plane; noise makes the whole plane reachable, and the
-score (arrows, length as the square root of its size) points back to where the data were. The curve on the upper right is the manifold
-hypothesis as a number: the area that holds 95 % of the probability, as a fraction of the frame, which follows the spread.
+score (arrows, length as the square root of its size) points back to where the data were. The curve on the upper right
+is the manifold hypothesis as a number: the area that holds 95 % of the probability, as a fraction of the frame, which
+follows the spread.
 """

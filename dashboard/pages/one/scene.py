@@ -13,7 +13,7 @@ CLOCK_TICKS = [(0.0, "data"), (0.5, "t = ½"), (1.0, "noise"), (1.5, "t = ½"), 
 def heat_map(
     picture: Picture, rows: int = 120, reach: float = 3.2
 ) -> tuple[np.ndarray, tuple[float, float, float, float]]:
-    """P(x, t) in units of its own spread, as one image over the clock: each column is a frame, scaled to its maximum."""
+    """P(x, t) in units of its own spread, over the clock: each column is a frame, scaled to its maximum."""
     y = (np.arange(rows) + 0.5) / rows * 2 * reach - reach
     positions = np.linspace(0, 2, 240)
     frame = np.clip(np.searchsorted(picture.positions, positions), 0, len(picture.positions) - 1)
@@ -26,7 +26,7 @@ def heat_map(
 
 
 def cumulant_panel(picture: Picture, n: int, moments: bool) -> Panel:
-    """κₙ (or μₙ) against the clock: prediction, measurement with band, control variate."""
+    """κₙ (or μₙ) against the clock: prediction, measurement with band, and with the noise of the same paths removed."""
     curve = picture.moments[n] if moments else picture.cumulants[n]
     half = picture.turn
     symbol = f"{'μ' if moments else 'κ'}{'₀₁₂₃₄₅₆₇₈'[n]}"
@@ -39,7 +39,7 @@ def cumulant_panel(picture: Picture, n: int, moments: bool) -> Panel:
         Line(picture.positions, backward, "backward", "backward", width=1.5),
     ]
     if curve.variate is not None:
-        series.append(Line(picture.positions, curve.variate, "control variate", "learned", width=2))
+        series.append(Line(picture.positions, curve.variate, "noise removed", "learned", width=2))
     series.append(Line(picture.positions, curve.predicted, "predicted", "exact", width=2, dash=True))
     scale = float(np.nanmax(np.abs(curve.predicted)))
     wild = float(np.nanmax(np.abs(curve.value) + curve.error, initial=0.0)) > 5 * max(scale, 1e-12)

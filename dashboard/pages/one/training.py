@@ -48,7 +48,9 @@ class ScoreTraining(param.Parameterized):
             label="Stop", name="stop-training", variant="outlined", size="small", margin=(4, 12), visible=False,
             sizing_mode="stretch_width", description="Stop and keep what has been learned so far.",
         )  # fmt: skip
-        self.progress = pmui.LinearProgress(value=0, variant="determinate", visible=False, margin=(2, 12), sizing_mode="stretch_width")  # fmt: skip
+        self.progress = pmui.LinearProgress(
+            value=0, variant="determinate", visible=False, margin=(2, 12), sizing_mode="stretch_width"
+        )
         self.message = pmui.Typography("", variant="body2", margin=(2, 12), sizing_mode="stretch_width")
         self.loss = Stage(
             height=150, controls=False, dark=shell.param.dark, visible=False, margin=(2, 6), label="Training loss"

@@ -54,7 +54,7 @@ class OneView:
         self.sidebar = self._sidebar()
         self._tabs: dict[str, Tab] = {}
         self.places = [pn.Column(sizing_mode="stretch_width", margin=0) for _ in TABS]
-        names = [name for name in state.param["tab"].names]
+        names = list(state.param["tab"].names)
         self.bar = pmui.Tabs(
             *zip(names, self.places, strict=True),
             active=TABS.index(str(state.tab)),
