@@ -31,7 +31,7 @@ Tensor = torch.Tensor
 
 MAX_FRAMES = 90
 _BLOCKS = 64
-_CHUNK = 2**14  # numbers that one work item carries: 16 configurations of 32²
+_CHUNK = 2**16  # numbers that one work item carries: 64 configurations of 32²; the interpreter's share is small then
 
 
 @dataclass(frozen=True, eq=False)
