@@ -27,7 +27,7 @@ from scipy.interpolate import PchipInterpolator
 
 Array = Any  # a float or an array of floats; the functions below broadcast
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,7 @@ class Tabulated(Schedule):
     """A drawn schedule: g(t) through given points, monotone between them (PCHIP of log g, so g > 0).
 
     ``times`` rise from 0 to T, ``values`` are g > 0 there; ``keep_variance`` chooses k = g² (VP) or k = 0.
-    u is integrated by 24-point Gauss–Legendre in each of many panels (relative error below 1e-12 for curves
+    u is integrated by 12-point Gauss–Legendre in each of many panels (relative error below 1e-12 for curves
     whose log g varies by less than 10 between neighbouring points).
     """
 

@@ -30,13 +30,16 @@ ALL: list[Schedule] = [
 every = pytest.mark.parametrize("schedule", ALL, ids=repr)
 TIMES = np.array([1e-3, 0.05, 0.2, 0.31, 0.5, 0.77, 0.9, 0.97])
 
-drawn = st.lists(st.floats(-2.5, 2.5), min_size=2, max_size=8).flatmap(
-    lambda logs: st.tuples(
-        st.just(np.exp(logs)),
-        st.lists(st.floats(0.05, 1.0), min_size=len(logs) - 1, max_size=len(logs) - 1),
-        st.booleans(),
+
+def _curves(largest: float):
+    """Points of a drawn curve: values e^±largest, gaps between the times, and whether the variance is kept."""
+    return st.lists(st.floats(-largest, largest), min_size=2, max_size=8).flatmap(
+        lambda logs: st.tuples(
+            st.just(np.exp(logs)),
+            st.lists(st.floats(0.05, 1.0), min_size=len(logs) - 1, max_size=len(logs) - 1),
+            st.booleans(),
+        )
     )
-)
 
 
 def _drawn_schedule(values, gaps, keep) -> Tabulated:
@@ -209,15 +212,23 @@ def test_published_forms():
 
 
 @settings(max_examples=60, deadline=None)
-@given(drawn, st.floats(0.01, 1.0))
+@given(_curves(2.5), st.floats(0.01, 1.0))
 def test_any_drawn_curve_is_integrated_to_1e_10(curve, t):
     schedule = _drawn_schedule(*curve)
     assert float(schedule.u(t)) == pytest.approx(_integral(schedule, t), rel=1e-10)
     assert float(schedule.t_of_u(schedule.u(t))) == pytest.approx(t, rel=1e-9)
 
 
+@pytest.mark.parametrize("keep", [False, True])
+def test_steepest_curve_of_the_stated_accuracy(keep):
+    """log g jumps by 10 between neighbours: still 1e-12."""
+    schedule = Tabulated((0.0, 0.3, 0.5, 1.0), tuple(np.exp([-5.0, 5.0, -5.0, 5.0])), keep)
+    for t in (0.1, 0.2, 0.3, 0.45, 0.7, 0.85, 1.0):
+        assert float(schedule.u(t)) == pytest.approx(_integral(schedule, t), rel=1e-12)
+
+
 @settings(max_examples=60, deadline=None)
-@given(drawn)
+@given(_curves(2.5))
 def test_drawn_curve_passes_through_its_points_without_overshoot(curve):
     schedule = _drawn_schedule(*curve)
     times, values = np.array(schedule.times), np.array(schedule.values)
