@@ -1,10 +1,12 @@
-"""The five solvers: exact responses on Gaussian data, orders of convergence, shapes, and what they say when they fail."""
+"""The five solvers: exact responses on Gaussian data, orders of convergence, quantiles, shapes, and failures."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 import torch
+from impulses import response
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
@@ -17,8 +19,6 @@ from core.noise import Noise
 from core.schedule import VE, VP, Cosine, LinearVP, Tabulated
 from core.statistics.cumulants import PowerSums, predicted_cumulants
 from core.theories.mixture import GaussianMixture, two_peaks
-
-from impulses import response
 
 MEAN, VARIANCE = 0.7, 0.5
 DRAWN = Tabulated((0.0, 0.3, 1.0), (0.6, 2.5, 3.0))
@@ -73,7 +73,7 @@ def test_ancestral_is_the_gaussian_posterior(schedule):
     # (arXiv:2006.11239, equation 7), here with x_0 replaced by the Wiener estimate f(t) C x_t/v(t).
     times = time_grid(schedule, 23, "log", 1e-2)
     v = variance = law(schedule, times[0])[1] * 0.9
-    for i, (t, s) in enumerate(zip(times[:-1], times[1:], strict=True)):
+    for i, (t, s) in enumerate(itertools.pairwise(times)):
         f_t, f_s = schedule.f(t), schedule.f(s)
         ratio = schedule.f(t, s) * schedule.xi(s) / schedule.xi(t)
         gain = ratio + (f_s - ratio * f_t) * f_t * VARIANCE / law(schedule, t)[1]

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from impulses import Impulses
 
 from core.diffusion.forward import forward_sde, transition
 from core.noise import Noise
 from core.schedule import VE, VP, Cosine, LinearVP, Tabulated
 from core.statistics.cumulants import PowerSums, predicted_cumulants
 from core.theories.mixture import two_peaks
-from impulses import Impulses
 
 SCHEDULES = [VE(10.0), VE(1.0), VP(10.0), LinearVP(), Tabulated((0.0, 0.3, 1.0), (0.6, 2.5, 3.0), True)]
 
@@ -80,7 +80,7 @@ def test_callback_sees_the_start_and_every_step():
 
 def test_wrong_times_are_named():
     x = torch.zeros(2, 1)
-    with pytest.raises(ValueError, match="needs 0 <= s <= t <= 1, got s = 0.5 and t = 0.4"):
+    with pytest.raises(ValueError, match=r"needs 0 <= s <= t <= 1, got s = 0\.5 and t = 0\.4"):
         transition(x, VE(), 0.4, Noise(0), s=0.5)
     with pytest.raises(ValueError, match="must rise within 0 and 1"):
         forward_sde(x, VE(), np.array([0.5, 0.4]), Noise(0))

@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from euler_chain import euler_cumulants
 
 from core.contracts import Cancelled, score_at
 from core.diffusion.gaussian import GaussianScore
@@ -17,7 +18,6 @@ from core.schedule import VE, VP, Cosine, LinearVP, Tabulated
 from core.statistics.control import control_variate
 from core.statistics.cumulants import predicted_cumulants
 from core.theories.mixture import GaussianMixture, three_peaks, two_peaks
-from euler_chain import euler_cumulants
 
 DRAWN = Tabulated((0.0, 0.3, 1.0), (0.6, 2.5, 3.0), True)
 
