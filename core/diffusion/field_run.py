@@ -132,8 +132,8 @@ class _Kept:
 
     def __init__(self, frames: int, paths: int, first: int, shown: int) -> None:
         self.first, self.shown = first, max(shown - first, 0)
-        self.sums = PowerSums(frames, blocks=min(_BLOCKS, paths))
-        self.magnetisation = PowerSums(frames, order=1, blocks=min(_BLOCKS, paths))
+        self.sums = PowerSums(frames, blocks=min(_BLOCKS, paths), run=1)
+        self.magnetisation = PowerSums(frames, order=1, blocks=min(_BLOCKS, paths), run=1)
         self.fields: list[np.ndarray] = []
 
     def add(self, frame: int, x: Tensor) -> None:
