@@ -43,7 +43,7 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(MISSING, yellow=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser():
     """One Chromium for all tests; skips, saying how to get it, where there is none."""
     from playwright.sync_api import sync_playwright
@@ -57,7 +57,7 @@ def browser():
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(browser, tmp_path_factory):
     """`panel serve dashboard` with the small applications of these tests beside it; gives its address and its log."""
     log = tmp_path_factory.mktemp("server") / "log"

@@ -6,12 +6,14 @@ import sys
 import time
 import types
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import panel as pn
 import param
 import pytest
 from bokeh.client import pull_session
+from bokeh.document import Document
 from bokeh.models import ImportedStyleSheet
 from panel.io.resources import CDN_DIST
 
@@ -123,9 +125,7 @@ def test_closing_runs_every_callback_even_if_one_fails(caplog):
 
 def test_no_stylesheet_comes_from_elsewhere_when_the_session_begins_at_the_socket(room, served):
     url = served(lambda: open_page())
-    session = pull_session(url=f"{url}/app", arguments={"page": "room"})
-    sheets = [s for root in session.document.roots for s in root.select({"type": ImportedStyleSheet})]
-    session.close()
+    sheets = [s for root in visit(url).roots for s in root.select({"type": ImportedStyleSheet})]
     assert sheets
     assert [s.url for s in sheets if s.url.startswith((CDN_DIST, "http"))] == []
 
@@ -146,7 +146,7 @@ def test_finished_sessions_leave_nothing_behind(room, served):
     before = set(pn.state._views)
     url = served(lambda: open_page())
     for _ in range(3):
-        pull_session(url=f"{url}/app", arguments={"page": "room"}).close()
+        visit(url)
     until = time.time() + 10
     while time.time() < until and (len(closed) < 3 or alive):
         time.sleep(0.1)
@@ -154,6 +154,18 @@ def test_finished_sessions_leave_nothing_behind(room, served):
     assert len(closed) == 3
     assert len(alive) == 0
     assert set(pn.state._views) <= before
+
+
+def visit(url: str) -> Document:
+    """Open the small room over a websocket, as a browser does, and leave; in a thread, as it runs an event loop."""
+
+    def pull() -> Document:
+        session = pull_session(url=f"{url}/app", arguments={"page": "room"})
+        session.close()
+        return session.document
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(pull).result()
 
 
 @pytest.fixture
