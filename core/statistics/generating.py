@@ -12,6 +12,9 @@ import torch
 from core.schedule import Schedule
 from core.statistics.jackknife import Estimate, jackknife
 
+_AT_ONCE = 2**17
+"""Exponentials held in memory, where a block has no more of them itself."""
+
 
 @dataclass(frozen=True)
 class Generating:
@@ -41,14 +44,18 @@ def measured_generating(x: Any, J: Any, blocks: int = 64) -> Generating:
     J = np.asarray(J, dtype=float)
     if len(x) < 2:
         raise ValueError(f"W[J] needs at least two samples, got {len(x)}")
-    parts = np.array_split(x, min(blocks, len(x)))
+    blocks = min(blocks, len(x))
+    ends = np.arange(blocks + 1) * len(x) // blocks
     top = np.maximum(J * x.min(), J * x.max())
-    sums = np.empty((len(parts), *J.shape, 2))
+    sums = np.empty((blocks, *J.shape, 2))
+    sums[..., 1] = np.diff(ends).reshape(-1, *[1] * J.ndim)
     squares = np.zeros(J.shape)
-    for b, part in enumerate(parts):
-        w = np.exp(J[..., None] * part - top[..., None])
-        sums[b, ..., 0], sums[b, ..., 1] = w.sum(axis=-1), len(part)
-        squares += (w * w).sum(axis=-1)
+    together = max(1, _AT_ONCE * blocks // (len(x) * max(J.size, 1)))  # few samples: all blocks at once
+    for b in range(0, blocks, together):
+        here = ends[b : b + together + 1]
+        w = np.exp(J[..., None] * x[here[0] : here[-1]] - top[..., None])
+        sums[b : b + together, ..., 0] = np.moveaxis(np.add.reduceat(w, here[:-1] - here[0], axis=-1), -1, 0)
+        squares += np.einsum("...i,...i", w, w)
 
     W = jackknife(lambda s: np.log(s[..., 0] / s[..., 1]) + top, sums, sums[..., 1]).estimate
     with np.errstate(over="ignore", invalid="ignore"):

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
-from scipy.special import logsumexp
 
 from core.theories.base import OUTSIDE, check_level
 from core.theories.convolution import RELEVANT, Standardised, Table, tabulate
@@ -42,6 +41,7 @@ class NumericalLaw:
         self.mean = 0.0 if self._even else float(self.panels.moments_about(0.0, 1)[1])
         self.mean = self.mean if self._even else self.mean + float(self.panels.moments_about(self.mean, 1)[1])
         self.std = float(np.sqrt(self.panels.moments_about(self.mean, 2)[2]))
+        self._exists, self._tilted = lru_cache(256)(self._is_normalisable), lru_cache(4)(self._tilted_panels)
         self._tables: OrderedDict[float, Table] = OrderedDict()
         self._lock = threading.Lock()
         self._building = [threading.Lock() for _ in range(_LOCKS)]
@@ -126,16 +126,15 @@ class NumericalLaw:
         """log ⟨exp(J x_0)⟩, inf for the J at which it does not exist."""
         J = np.asarray(J, dtype=float)
         low, high = self._tilt_limit(J, -1), self._tilt_limit(J, 1)
-        panels = self._tilted_panels(low, high)
+        panels = self._tilted(low, high)
         x, log_w = panels.x.ravel() - self.mean, panels.log_weights.ravel()
-        flat = J.ravel()
+        flat, where = np.unique(J, return_inverse=True)  # frames of a process often share their J
         out = np.full(flat.shape, np.inf)
         exists = (flat >= low) & (flat <= high)
         tilts = flat[exists]
         blocks = np.array_split(tilts, 1 + len(tilts) // 256)
-        sums = [np.asarray(logsumexp(log_w + block[:, None] * x, axis=1)) for block in blocks]
-        out[exists] = tilts * self.mean + np.concatenate(sums)
-        return np.where(np.isnan(flat), np.nan, out).reshape(J.shape)
+        out[exists] = tilts * self.mean + np.concatenate([_log_sum(log_w + block[:, None] * x) for block in blocks])
+        return np.where(np.isnan(flat), np.nan, out)[where].reshape(J.shape)
 
     def _tilt_limit(self, J: np.ndarray, side: int) -> float:
         """The outermost J on one side for which exp(J x - S) is normalisable, among the given ones and 0."""
@@ -150,7 +149,8 @@ class NumericalLaw:
             candidate = (good + bad) // 2
         return side * float(outward[good - 1]) if good else 0.0
 
-    def _exists(self, J: float) -> bool:
+    def _is_normalisable(self, J: float) -> bool:
+        """Whether exp(J x - S) is."""
         try:
             find_support(lambda x: self.action(x) - J * x)
         except ValueError:
@@ -169,3 +169,9 @@ class NumericalLaw:
             np.unique(np.concatenate([s.breakpoints for s in supports])),
         )
         return resolve(self.action, union, _COARSE, tuple(np.linspace(low, high, _TILTS)))
+
+
+def _log_sum(exponents: np.ndarray) -> np.ndarray:
+    """log Σ exp along the last axis."""
+    top = exponents.max(axis=-1, keepdims=True)
+    return np.log(np.exp(exponents - top).sum(axis=-1)) + top[..., 0]

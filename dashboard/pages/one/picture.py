@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -38,9 +39,10 @@ class Quality:
     cells: int
     points: int
     witnesses: int
+    substeps: int  # of the Fokker–Planck solver
 
 
-FAST = Quality(frames=24, paths=1500, steps=48, cells=160, points=101, witnesses=400)
+FAST = Quality(frames=24, paths=1500, steps=48, cells=160, points=101, witnesses=400, substeps=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +119,7 @@ class Order:
 
     @property
     def full(self) -> Quality:
-        return Quality(frames=60, paths=self.paths, steps=self.steps, cells=400, points=181, witnesses=4000)
+        return Quality(frames=60, paths=self.paths, steps=self.steps, cells=400, points=181, witnesses=4000, substeps=3)
 
 
 def pictures(order: Order, token: Token) -> Iterator[Picture]:
@@ -162,7 +164,7 @@ def paint(order: Order, quality: Quality, token: Token) -> Picture:
     centre, variance = f * target.mean[0], f**2 * target.covariance[0, 0] + xi
     edges = np.concatenate([forward.frames.edges, backward.frames.edges])  # type: ignore[list-item]
     x = edges[:, :1] + (edges[:, -1:] - edges[:, :1]) * np.linspace(0, 1, quality.points)
-    fine = {"cells": quality.cells, "token": token}
+    fine = {"cells": quality.cells, "substeps": quality.substeps, "token": token}
     fp_forward = solve_forward(target, schedule, forward.times, **fine)
     fp_backward = solve_backward(
         order.model,
@@ -186,7 +188,8 @@ def paint(order: Order, quality: Quality, token: Token) -> Picture:
     witnesses = np.concatenate([forward.frames.paths, backward.frames.paths])[..., 0]
     spread = np.sqrt(variance)
     J = np.linspace(-2, 2, 41)
-    w = [measured_generating(sample, J / s, blocks=16).W for sample, s in zip(witnesses, spread, strict=True)]
+    at = J / spread[:, None]
+    w = [measured_generating(sample, row, blocks=16).W for sample, row in zip(witnesses, at, strict=True)]
     return Picture(
         positions=positions,
         t=t,
@@ -208,7 +211,8 @@ def paint(order: Order, quality: Quality, token: Token) -> Picture:
         score_name=order.score_name,
         drift=drift,
         J=J,
-        w_predicted=np.array([target.log_generating(J / s, a, b) for s, a, b in zip(spread, f, xi, strict=True)]),
+        # ½ J² Ξ + W_0[f J], for all frames in one call: W_0 is an integral for each J where there is no formula.
+        w_predicted=at**2 * xi[:, None] / 2 + target.log_generating(at * f[:, None]),
         w_value=np.array([estimate.value for estimate in w]),
         w_error=np.array([estimate.error for estimate in w]),
         g=schedule.g(t),
@@ -306,18 +310,24 @@ def _marks(target: Target, schedule: Schedule) -> list[tuple[float, str, str]]:
 
 
 def _choice_time(target: Target, schedule: Schedule) -> float | None:
-    """The time at which P_t becomes unimodal, by bisection; None where P_0 has one maximum already."""
+    """The time at which P_t becomes unimodal; None where P_0 has one maximum already or P_T still several."""
+    level = _unimodal_from(target)
+    return float(schedule.t_of_sigma(level)) if 0 < level < float(schedule.sigma(schedule.t_max)) else None
 
-    def several(t: float) -> bool:
-        f, xi = max(float(schedule.f(t)), 1e-300), float(schedule.xi(t))
-        low, high = target.window(f, xi)[0]
-        log_p = target.log_prob(torch.linspace(low, high, 601, dtype=torch.float64)[:, None], f, xi).numpy()
+
+@lru_cache(maxsize=64)
+def _unimodal_from(target: Target) -> float:
+    """The noise level σ̃ from which on the density has a single maximum, by bisection; the same for every schedule."""
+
+    def several(sigma: float) -> bool:
+        low, high = target.window(1.0, sigma**2)[0]
+        log_p = target.log_prob(torch.linspace(low, high, 601, dtype=torch.float64)[:, None], 1.0, sigma**2).numpy()
         inner = (log_p[1:-1] > log_p[:-2]) & (log_p[1:-1] > log_p[2:]) & (log_p[1:-1] > log_p.max() - 12)
         return int(inner.sum()) > 1
 
-    low, high = 0.0, schedule.t_max
-    if not several(low) or several(high):
-        return None
+    if not several(0.0):
+        return 0.0
+    low, high = 0.0, float(np.ptp(target.window()[0]))  # noise as wide as the law leaves one maximum
     for _ in range(14):
         middle = (low + high) / 2
         low, high = (middle, high) if several(middle) else (low, middle)
