@@ -104,14 +104,14 @@ class Scene:
             raise ValueError(f"there are {len(self.captions)} captions for {positions.size} positions")
         if not self.duration > 0:
             raise ValueError(f"duration is {self.duration}; it must be a positive number of seconds")
+        for panel in self.panels:
+            panel.check(positions.size)
         names = [panel.id for panel in self.panels]
         if len(set(names)) != len(names):
             raise ValueError(f"two panels have the same id among {names}")
         placed = {name for row in self.grid for name in row.split()}
         if missing := set(names) - placed:
             raise ValueError(f"panels {sorted(missing)} have no place in areas {list(self.areas)}")
-        for panel in self.panels:
-            panel.check(positions.size)
 
     @property
     def frames(self) -> int:

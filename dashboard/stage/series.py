@@ -100,7 +100,7 @@ class Bars(Series):
     def _check_lengths(self, lengths: dict[str, int]) -> None:
         if lengths["edges"] != lengths["heights"] + 1:
             raise ValueError(
-                f"bars: there are {lengths['edges']} edges for {lengths['heights']} heights; one more needed"
+                f"bars: there are {lengths['edges']} edges for {lengths['heights']} heights; one more edge is needed"
             )
 
 
