@@ -123,9 +123,10 @@ def test_frames_at_given_times_and_on_given_edges():
     np.testing.assert_array_equal(run.frames.counts[-1], np.histogram(x, np.linspace(-1, 1, 5))[0])  # type: ignore[index]
 
 
-def test_forward_frames_and_the_noise_in_them():
+@pytest.mark.parametrize("schedule", [VE(10.0), VP(2.0)], ids=lambda s: s.name)
+def test_forward_frames_and_the_noise_in_them(schedule):
     # κ_n(t) by prediction, κ_n of the noise part (Ξ alone), and the control variate formed of both; 4.5 σ.
-    schedule, target = VE(10.0), two_peaks()
+    target = two_peaks()
     run = run_forward(target, schedule, paths=50_000, seed=2, record=Record(frames=21))
     frames = run.frames
     assert frames.sums is not None
@@ -140,9 +141,9 @@ def test_forward_frames_and_the_noise_in_them():
         (control_variate(frames.sums, frames.noise_sums, noise), exact),
     ):
         assert np.all(np.abs(value - expected)[late, 1:] < 4.5 * error[late, 1:])
-    # along one path the noise grows by independent parts: x_t - x_s is not correlated with x_s
-    x = frames.paths[:, :, 0]
-    assert abs(np.corrcoef(x[10], x[20] - x[10])[0, 1]) < 4.5 / np.sqrt(200)
+    # along one path the noise grows by independent parts: x_t - f(t,s) x_s is not correlated with x_s
+    x, decay = frames.paths[:, :, 0], float(schedule.f(frames.times[20], frames.times[10]))
+    assert abs(np.corrcoef(x[10], x[20] - decay * x[10])[0, 1]) < 4.5 / np.sqrt(200)
     np.testing.assert_array_equal(frames.paths[0], run.start[:200].numpy())
 
 
