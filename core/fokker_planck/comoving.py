@@ -21,6 +21,9 @@ from core.fokker_planck.grid import Density, union
 from core.schedule import Schedule
 from core.theories.base import Target
 
+SMALLEST_F = 1e-300
+"""A strong damping lets f underflow; laws are asked for at this f then."""
+
 
 @dataclass(frozen=True)
 class Comoving:
@@ -57,7 +60,7 @@ def window_of_law(law: Target, moving: Comoving, times: np.ndarray) -> np.ndarra
     s_first, s_last = moving.clocks(times[[0, -1]])[:, 0]
     for s in np.linspace(s_first, s_last, 5):
         t = float(moving.time(np.array(s), 0))
-        x = law.window(float(moving.schedule.f(t)), float(moving.schedule.xi(t)))
+        x = law.window(max(float(moving.schedule.f(t)), SMALLEST_F), float(moving.schedule.xi(t)))
         at_t = (x - moving.centre(t)[:, None]) / moving.scale(t)[:, None]
         reach = at_t if reach is None else union(reach, at_t)
     assert reach is not None

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from core.contracts import ScoreModel
-from core.fokker_planck.comoving import Comoving, window_of_law, window_of_start
+from core.fokker_planck.comoving import SMALLEST_F, Comoving, window_of_law, window_of_start
 from core.fokker_planck.grid import HALF_WIDTH, Density, Grid, NormalDensity, union
 from core.fokker_planck.solution import Solution
 from core.fokker_planck.splitting import Rates, evolve, gradient_rates, score_rates
@@ -107,7 +107,7 @@ def solve_backward(
 
     amounts, middles, counts = _comoving_steps(moving, grid, times, substeps)
     centres, scales = moving.centre(middles), moving.scale(middles)
-    levels = np.stack([schedule.f(middles), schedule.xi(middles)], axis=1)
+    levels = np.stack([np.maximum(schedule.f(middles), SMALLEST_F), schedule.xi(middles)], axis=1)
 
     def rates(step: int) -> Rates:
         return score_rates(score_model, grid, centres[step], scales[step], *map(float, levels[step]))

@@ -123,8 +123,13 @@ class Order:
 
 
 def pictures(order: Order, token: Token) -> Iterator[Picture]:
-    """A quick picture, then the one that was asked for."""
-    yield paint(order, FAST, token)
+    """A quick picture, unless its fewer steps are too long for the solver, then the one that was asked for."""
+    try:
+        quick = paint(order, FAST, token)
+    except FloatingPointError:
+        quick = None
+    if quick is not None:
+        yield quick
     yield paint(order, order.full, token)
 
 
