@@ -101,15 +101,16 @@ def tuned_step_size(state: HmcState, noise: Noise, acceptance: float = 0.8, traj
     """Step size at which trajectories of ``state``'s length are accepted with probability ``acceptance``.
 
     Runs the given pilot chains, which should be near equilibrium. The logarithm of the step follows the measured
-    acceptance, ever more slowly; its average over the second half is returned. The pilots and their noise alone fix
-    the answer, so it is the same for every ensemble.
+    acceptance, ever more slowly; its average over the second half is returned. It never falls below an eighth of the
+    present step, as rounding may keep the acceptance low. The pilots and their noise alone fix the answer, so it is
+    the same for every ensemble.
     """
-    length = state.steps * state.step_size
+    length, lowest = state.steps * state.step_size, state.step_size / 8
     step_size, path = state.step_size, []
     for i in range(trajectories):
         state, info = step(replace(state, step_size=step_size, steps=max(1, round(length / step_size))), noise)
         assert info.log_ratio is not None
         rate = float(torch.exp(info.log_ratio.clamp(max=0)).nan_to_num(0.0).mean())
-        step_size = min(length, step_size * math.exp((rate - acceptance) / (1 + i / 10)))
+        step_size = min(length, max(lowest, step_size * math.exp((rate - acceptance) / (1 + i / 10))))
         path.append(math.log(step_size))
     return math.exp(sum(path[trajectories // 2 :]) / (trajectories - trajectories // 2))

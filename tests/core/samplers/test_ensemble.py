@@ -114,3 +114,11 @@ def test_token_stops_thermalisation():
 def test_one_chain_is_too_few():
     with pytest.raises(ValueError, match="chains must be at least 2, got 1"):
         next(thermalise(Phi4(8, 0.2, 0.022), 1, Noise(1)))
+
+
+@pytest.mark.parametrize(("kappa", "lam"), [(0.249, 0.0), (0.3, 0.001), (1.0, 0.022), (0.3, 10.0)])
+def test_unusual_couplings_thermalise(kappa, lam):
+    theory = Phi4(8, kappa, lam)
+    last = last_of(thermalise(theory, 50, Noise(1), trajectories=60))
+    assert 0.6 < last.acceptance < 0.95
+    assert np.abs(magnetisation(last.fields)).max() < theory.classical_minimum + 6
