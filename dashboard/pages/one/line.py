@@ -51,17 +51,17 @@ class LineTab:
         state.param.watch(self._changed, list(TRIGGERS))
         state.param.watch(self._redraw, "moments")
         training.listeners.append(self.refresh)
-        self._shown = False
+        self._stale = True
 
     def show(self) -> None:
-        """The tab has come to the front."""
-        if not self._shown:
-            self._shown = True
+        """The tab has come to the front: catch up with the state."""
+        if self._stale:
             self.refresh()
 
     def refresh(self, *_: Any) -> None:
         """Compute the picture of the present state; a sentence on the stage says what is wrong with it."""
-        if not self._shown:
+        self._stale = self.state.tab != "line"
+        if self._stale:
             return
         try:
             order = self.order()
