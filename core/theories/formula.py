@@ -39,6 +39,7 @@ class Formula(Potential):
         return _compiled(self.text)[2]
 
 
+_BESIDE = 1e-8
 Function = Callable[[np.ndarray], np.ndarray]
 
 
@@ -57,13 +58,17 @@ def _function(expression, x) -> Function:
     import sympy
     from sympy.codegen.rewriting import create_expand_pow_optimization
 
-    # Whole powers of x as products: numpy's power is ten times slower.
+    # Whole powers of x as products, as numpy's power is ten times slower. Not with cse=True: sympy 1.14 then turns
+    # -2*x*abs(x) - x*x*sign(x) into wrong code.
     products = create_expand_pow_optimization(LARGEST_POWER)(expression)
-    compiled = sympy.lambdify(x, products, modules="numpy", cse=True)
+    compiled = sympy.lambdify(x, products, modules="numpy")
 
     def evaluate(values: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
-            result = compiled(values)
-        return np.asarray(result, dtype=float) if np.ndim(result) else np.full(np.shape(values), float(result))
+            result = np.array(np.broadcast_to(compiled(values), np.shape(values)), dtype=float)
+            undefined = np.isnan(result)
+            if np.any(undefined):  # a removable singularity such as sin(x)/x at 0: look beside it
+                result = np.where(undefined, compiled(values + _BESIDE), result)
+        return result
 
     return evaluate

@@ -100,15 +100,19 @@ def _polish(action: Action, x: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, n
     if len(inside) > _MOST_WELLS:
         inside = np.sort(inside[np.argsort(s[inside])[:_MOST_WELLS]])
     a, b = x[inside - 1], x[inside + 1]
+
+    def values(at: np.ndarray) -> np.ndarray:
+        return np.nan_to_num(_values(action, at), nan=np.inf, posinf=np.inf, neginf=-np.inf)
+
     ratio, earlier = (np.sqrt(5) - 1) / 2, np.empty(0)
     for step in range(75):
         if step == 50:
-            earlier = _values(action, (a + b) / 2)
+            earlier = values((a + b) / 2)
         c, d = b - ratio * (b - a), a + ratio * (b - a)
-        lower = _values(action, c) < _values(action, d)
+        lower = values(c) < values(d)
         a, b = np.where(lower, a, c), np.where(lower, d, b)
     wells = (a + b) / 2
-    heights = _values(action, wells)
+    heights = values(wells)
     falling = np.flatnonzero(~(heights > earlier - 1 - 1e-6 * np.abs(earlier)) & ~np.isposinf(heights))
     if len(falling):  # a minimum would have stood still by now
         raise ValueError(
