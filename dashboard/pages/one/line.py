@@ -121,8 +121,7 @@ class LineTab:
         self.picture = picture
         with pn.io.hold():
             self.stage.show(scene)
-            full = picture.paths >= int(self.state.paths)  # type: ignore[arg-type]
-            self.stage.status = f"{'' if full else 'preview · '}{picture.paths:,} paths".replace(",", " ")
+            self.stage.status = f"{'preview · ' if picture.preview else ''}{picture.paths:,} paths".replace(",", " ")
             if first:
                 self.stage.playing = True
             self._warn(picture.warnings)

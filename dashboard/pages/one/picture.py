@@ -90,6 +90,7 @@ class Picture:
     f: np.ndarray
     root_xi: np.ndarray
     warnings: tuple[str, ...]
+    preview: bool
     paths: int
     forward: ForwardRun
     backward: BackwardRun
@@ -226,6 +227,7 @@ def paint(order: Order, quality: Quality, token: Token) -> Picture:
         f=f,
         root_xi=np.sqrt(xi),
         warnings=backward.warnings,
+        preview=quality is FAST,
         paths=len(backward.samples),
         forward=forward,
         backward=backward,
