@@ -134,6 +134,7 @@ def build_page(search: str = "") -> tuple[pmui.Page, Shell]:
                 sizing_mode="stretch_both",
                 margin=0,
                 scroll="y-auto",
+                styles={"padding": "0 12px 0 4px"},
             )
         ],
     )

@@ -43,6 +43,16 @@ _COMPONENTS: dict[str, Any] = {
         }
     },
     "MuiAccordionDetails": {"styleOverrides": {"root": {"padding": "0 0 8px"}}},
+    "MuiCardHeader": {
+        "styleOverrides": {
+            "root": {
+                "padding": "6px 12px !important",
+                "& .MuiTypography-root": {"fontSize": "14px !important", "fontWeight": "650 !important"},
+            },
+            "action": {"margin": "-6px -6px -6px 0 !important"},
+        }
+    },
+    "MuiCardContent": {"styleOverrides": {"root": {"padding": "4px 0 6px !important"}}},
     "MuiFormLabel": {"styleOverrides": {"root": {"fontSize": 13}}},
     "MuiFormControlLabel": {"styleOverrides": {"label": {"fontSize": 13}}},
     "MuiInputBase": {"styleOverrides": {"root": {"fontSize": 13}}},

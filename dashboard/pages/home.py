@@ -49,7 +49,7 @@ def build(shell: Shell) -> Content:
         align_items="stretch",
         gap="28px",
         margin=0,
-        styles={"padding": "14px 24px 10px"},
+        styles={"padding": "14px 12px 10px 20px"},
     )
     return Content(TITLE, main=[frame])
 
