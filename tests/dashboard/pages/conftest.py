@@ -1,0 +1,44 @@
+"""Pages without a browser: views are built as a session builds them, and results arrive from the working thread."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from dashboard.pages.one.view import OneView
+from dashboard.shell import Shell
+
+PATIENCE = 60.0  # seconds that a picture may take on a busy machine
+
+
+@pytest.fixture
+def wait() -> Callable[[Callable[[], object]], None]:
+    """``wait(condition)`` returns as soon as the condition holds, and fails the test if it never does."""
+
+    def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "waited in vain"
+            time.sleep(0.01)
+
+    return until
+
+
+@pytest.fixture
+def shells():
+    """``shells(search)`` is the shell of a session with this address; all sessions end with the test."""
+    made: list[Shell] = []
+
+    def make(search: str = "") -> Shell:
+        made.append(Shell(search))
+        return made[-1]
+
+    yield make
+    for shell in made:
+        shell.close()
+
+
+@pytest.fixture
+def one(shells) -> Callable[[str], OneView]:
+    """``one("sigma=5")`` is the page *One degree of freedom* at this address."""
+    return lambda query="": OneView(shells(f"?page=one&{query}"))
