@@ -8,14 +8,14 @@ from core.schedule import Schedule
 
 GRIDS = ("uniform", "log", "variance", "karras")
 SIGMA_CAP = 1000.0
-"""Noise level at which the ``karras`` grid starts at the latest: above it a VP schedule only waits."""
+"""Noise level at which ``karras`` and ``variance`` start at the latest: above it a VP schedule only waits."""
 
 
 def time_grid(schedule: Schedule, steps: int, kind: str = "uniform", t_min: float = 1e-3) -> np.ndarray:
     """``steps + 1`` falling times from the start of the backward process to ``t_min``.
 
     ``uniform`` is equidistant in t, ``log`` in log t, ``variance`` in Ξ, and ``karras`` in σ̃^{1/7}
-    (arXiv:2206.00364, equation 5; from at most σ̃ = SIGMA_CAP). Raises ValueError for a grid that is not one of
+    (arXiv:2206.00364, equation 5), the last two from at most σ̃ = SIGMA_CAP. Raises ValueError for a grid that is not one of
     GRIDS, fewer than one step, or t_min outside (0, t_max).
     """
     if steps < 1:
@@ -24,6 +24,8 @@ def time_grid(schedule: Schedule, steps: int, kind: str = "uniform", t_min: floa
     if not 0 < t_min < end:
         raise ValueError(f"t_min must lie between 0 and {end:g}, got {t_min}")
     fraction = np.linspace(0.0, 1.0, steps + 1)
+    if kind in ("variance", "karras"):
+        end = min(end, float(schedule.t_of_sigma(SIGMA_CAP)))
     if kind == "uniform":
         times = end + fraction * (t_min - end)
     elif kind == "log":
@@ -31,7 +33,6 @@ def time_grid(schedule: Schedule, steps: int, kind: str = "uniform", t_min: floa
     elif kind == "variance":
         times = schedule.t_of_xi((1 - fraction) * float(schedule.xi(end)) + fraction * float(schedule.xi(t_min)))
     elif kind == "karras":
-        end = min(end, float(schedule.t_of_sigma(SIGMA_CAP)))
         high, low = float(schedule.sigma(end)) ** (1 / 7), float(schedule.sigma(t_min)) ** (1 / 7)
         times = schedule.t_of_sigma((high + fraction * (low - high)) ** 7)
     else:

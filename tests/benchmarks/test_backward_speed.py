@@ -7,6 +7,7 @@ Figures are in ``extra_info["path-steps per second"]``; see them with ``--benchm
 import numpy as np
 import pytest
 
+from core.diffusion.record import Record
 from core.diffusion.run import run_backward
 from core.schedule import VE
 from core.theories.mixture import two_peaks
@@ -64,3 +65,8 @@ def test_learned_score(benchmark, capsys):
 
     benchmark.pedantic(work, rounds=3, warmup_rounds=1)
     report(benchmark, capsys, "learned score, euler")
+
+
+def test_preview_with_recording(benchmark):
+    """What a moving slider waits for: 2000 paths, 100 steps, 100 frames."""
+    benchmark(run_backward, two_peaks(), VE(10.0), steps=100, paths=2000, record=Record(frames=100))

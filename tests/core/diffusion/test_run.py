@@ -1,7 +1,5 @@
 """Whole runs: published figures, exact Euler chains, independence of chunks, and what is recorded."""
 
-import threading
-import time
 
 import numpy as np
 import pytest
@@ -164,22 +162,21 @@ def test_gaussian_score_makes_a_gaussian_of_the_same_variance():
     assert abs(value[4]) < 4.5 * error[4]
 
 
-def test_a_preview_with_recording_takes_less_than_50_ms():
-    def preview():
-        began = time.perf_counter()
-        run_backward(two_peaks(), VE(10.0), steps=100, paths=2000, record=Record(frames=100))
-        return time.perf_counter() - began
-
-    assert min(preview() for _ in range(5)) < 0.05
-
-
 def test_cancelled_runs_stop():
-    token = Token()
-    threading.Timer(0.1, token.cancel).start()
-    began = time.perf_counter()
+    token, steps_seen = Token(), []
+
+    class Watched:
+        """The exact score, which counts its calls and loses interest at the tenth."""
+
+        def score(self, x, f=1.0, xi=0.0):
+            steps_seen.append(f)
+            if len(steps_seen) == 10:
+                token.cancel()
+            return two_peaks().score(x, f, xi)
+
     with pytest.raises(Cancelled):
-        run_backward(two_peaks(), VE(), steps=100_000, paths=20_000, token=token)
-    assert time.perf_counter() - began < 5
+        run_backward(two_peaks(), VE(), Watched(), steps=100_000, paths=100, token=token)
+    assert len(steps_seen) == 10
 
 
 def test_warnings_of_prior_and_step_are_handed_on():

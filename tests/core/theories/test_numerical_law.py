@@ -91,6 +91,15 @@ def test_moments_mean_and_normalisation(pair):
     np.testing.assert_allclose(law.moments_about(law.mean, 8) / scale, exact / scale, atol=1e-8)
 
 
+def test_a_needle_beside_a_far_well_is_found():
+    """The first scan's points lie 50 apart out there."""
+    mixture = GaussianMixture((0.5, 0.5), (5000.0, 5004.0), (1.0, 0.01))
+    law = law_of(mixture)
+    assert law.panels.log_z == pytest.approx(0.0, abs=1e-8)
+    assert law.mean == pytest.approx(5002.0, abs=1e-7)
+    assert law.std**2 == pytest.approx(mixture.covariance[0, 0], rel=1e-7)
+
+
 def test_quantiles_invert_the_distribution(pair):
     mixture, law = pair
     u = np.concatenate([np.geomspace(1e-9, 0.5, 400), 1 - np.geomspace(1e-9, 0.5, 400), np.linspace(0.001, 0.999, 999)])
