@@ -75,7 +75,7 @@ class FieldView:
 
     def _preset(self, name: str, kappa: float) -> pmui.Button:
         button = pmui.Button(
-            label=name, name=f"preset-{kappa:g}", size="small", variant="text", margin=(0, 8),
+            label=name, css_classes=[f"control-preset-{kappa:g}"], size="small", variant="text", margin=(0, 8),
             sizing_mode="stretch_width", description=f"Set κ = {kappa:g} and λ = 0.022.",
         )  # fmt: skip
 

@@ -88,17 +88,17 @@ class LangevinTab:
         small: dict[str, Any] = {"size": "small", "margin": (6, 8)}
         self.run = pmui.Button(
             label="Pause",
-            name="langevin-run",
+            css_classes=["control-langevin-run"],
             color="primary",
             description="Pause the chain, or let it go on.",
             **small,
         )
         self.restart = pmui.Button(
-            label="Start again", name="langevin-restart", variant="outlined",
+            label="Start again", css_classes=["control-langevin-restart"], variant="outlined",
             description="A new chain from the same seed.", **small,
         )  # fmt: skip
         self.pace = pmui.Select(
-            label="Steps a picture", name="langevin-pace", options=[1, 5, 20, 100], value=5, width=140,
+            label="Steps a picture", css_classes=["control-langevin-pace"], options=[1, 5, 20, 100], value=5, width=140,
             description="How many steps the chain takes between two pictures.", **small,
         )  # fmt: skip
         self.line = pn.pane.HTML("", margin=(14, 10), sizing_mode="stretch_width")

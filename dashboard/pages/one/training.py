@@ -41,12 +41,13 @@ class ScoreTraining(param.Parameterized):
         self._live = Live(lambda _: None, lambda _: None)
         self.listeners: list[Callable[[], None]] = []
         self.button = pmui.Button(
-            label="Train", name="train", color="primary", size="small", margin=(4, 12), sizing_mode="stretch_width",
+            label="Train", css_classes=["control-train"], color="primary", size="small", margin=(4, 12),
+            sizing_mode="stretch_width",
             description="Learn the score of the present target from samples alone, by denoising score matching.",
         )  # fmt: skip
         self.stop = pmui.Button(
-            label="Stop", name="stop-training", variant="outlined", size="small", margin=(4, 12), visible=False,
-            sizing_mode="stretch_width", description="Stop and keep what has been learned so far.",
+            label="Stop", css_classes=["control-stop-training"], variant="outlined", size="small", margin=(4, 12),
+            visible=False, sizing_mode="stretch_width", description="Stop and keep what has been learned so far.",
         )  # fmt: skip
         self.progress = pmui.LinearProgress(
             value=0, variant="determinate", visible=False, margin=(2, 12), sizing_mode="stretch_width"
