@@ -16,6 +16,7 @@ import torch
 import core
 from core.contracts import Tensor
 from core.diffusion import checkpoint
+from core.diffusion.linear_part import LinearPart
 from core.diffusion.network import KNEE, Correction, Normalisation
 
 MODELS = Path(core.__file__).parent.parent / "assets" / "models"
@@ -62,9 +63,11 @@ class LearnedScore:
     depends on the other points.
     """
 
-    def __init__(self, network: Correction, normalisation: Normalisation, record: TrainingRecord) -> None:
+    def __init__(
+        self, network: Correction, normalisation: Normalisation, linear: LinearPart, record: TrainingRecord
+    ) -> None:
         self.network = copy.deepcopy(network).to("cpu", torch.float32).requires_grad_(False).eval()
-        self.normalisation, self.record = normalisation, record
+        self.normalisation, self.linear, self.record = normalisation, linear, record
         self.reach = max(8.0, normalisation.reach + 2.0)
         self._nodes = torch.linspace(-self.reach, self.reach, _NODES, dtype=torch.float32)[:, None]
         self._table = lru_cache(_LEVELS)(self._evaluate)
@@ -119,17 +122,20 @@ class LearnedScore:
         result = -z / root
         if gain.any():
             with torch.inference_mode():
-                correction = self.network(z.float(), torch.tensor(sigma))
-            result = result + torch.from_numpy(gain) * correction
+                correction = self.network(z.float(), torch.tensor(sigma)).double()
+            part = torch.from_numpy(self.linear.at(sigma))
+            result = result + torch.from_numpy(gain) * (correction - part[0] - z @ part[1:])
         return (result @ axes.T)[: len(x)].to(x.device, x.dtype)
 
     def _evaluate(self, sigma: float) -> np.ndarray:
         with torch.inference_mode():
-            return self.network(self._nodes, torch.tensor(sigma))[:, 0].numpy()
+            out = self.network(self._nodes, torch.tensor(sigma))[:, 0].double().numpy()
+        part = self.linear.at(sigma)[:, 0]
+        return (out - part[0] - part[1] * self._nodes[:, 0].double().numpy()).astype(np.float32)
 
     def save(self, path: str | Path, force: bool = False) -> None:
         """Write to one safetensors file. Raises FileExistsError if it exists and ``force`` is not set."""
-        checkpoint.write(path, score_tensors(self.network), score_record(self), force)
+        checkpoint.write(path, *file_contents(self), force=force)
 
     @classmethod
     def load(cls, path: str | Path) -> LearnedScore:
@@ -148,28 +154,20 @@ class LearnedScore:
             network.load_state_dict(
                 {name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")}
             )
+            linear = LinearPart(tensors["linear.levels"].numpy(), tensors["linear.coefficients"].numpy())
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"{path} is not a complete learned score: {error}") from error
-        return cls(network, normalisation, record)
+        return cls(network, normalisation, linear, record)
 
 
-def score_tensors(network: Correction) -> dict[str, Tensor]:
-    """The tensors of a file that holds this network."""
-    return {f"network.{name}": t for name, t in network.state_dict().items()}
-
-
-def score_record(model: LearnedScore) -> dict[str, Any]:
-    """The record of a file that holds this score."""
+def file_contents(model: LearnedScore) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and record of a file that holds this score."""
+    tensors = {f"network.{name}": t for name, t in model.network.state_dict().items()}
+    for name in ("levels", "coefficients"):
+        tensors[f"linear.{name}"] = torch.from_numpy(getattr(model.linear, name))
     n = model.normalisation
-    return {
-        "normalisation": {
-            "mean": n.mean.tolist(),
-            "variances": n.variances.tolist(),
-            "axes": n.axes.tolist(),
-            "reach": n.reach,
-        },
-        "training": asdict(model.record),
-    }
+    given = {"mean": n.mean.tolist(), "variances": n.variances.tolist(), "axes": n.axes.tolist(), "reach": n.reach}
+    return tensors, {"normalisation": given, "training": asdict(model.record)}
 
 
 def pretrained(target: Any) -> LearnedScore | None:

@@ -12,7 +12,8 @@ denoiser ``r_i = (σ̃ x_0,i - v_i η_i) / √(v_i (v_i + σ̃²))``, which has 
 the network learns nothing.
 
 The gradient's variance is reduced only by drawing: noise levels are stratified over each batch, and every (x_0, σ̃)
-is used with η and with -η. Levels follow a logistic law in log σ̃, around half the data's spread.
+is used with η and with -η. Levels follow a logistic law in log σ̃, around half the data's spread. After training, the
+score's constant and linear parts are set to what integration by parts says (``core.diffusion.linear_part``).
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ import torch
 from core.contracts import Tensor
 from core.devices import cores, pick_device
 from core.diffusion import checkpoint
-from core.diffusion.learned import LearnedScore, TrainingRecord, score_record, score_tensors
+from core.diffusion.learned import LearnedScore, TrainingRecord, file_contents
+from core.diffusion.linear_part import LinearPart
 from core.diffusion.network import KNEE, Correction, Normalisation
 from core.jobs import Token
 from core.noise import Noise
@@ -181,8 +183,16 @@ class Trainer:
         return self.step
 
     def score(self) -> LearnedScore:
-        """The score as learned so far (averaged weights); later training does not change it."""
-        return LearnedScore(self._average, self.normalisation, self.record)
+        """The score as learned so far (averaged weights, see also ``LinearPart``); training on does not change it."""
+        with _torch_threads(self.threads):
+            linear = LinearPart.of(
+                copy.deepcopy(self._average).cpu(),
+                self._data.cpu().double(),
+                self._variances.cpu().double(),
+                math.log(self.config.sigma_min),
+                math.log(self.config.sigma_max),
+            )
+        return LearnedScore(self._average, self.normalisation, linear, self.record)
 
     @property
     def record(self) -> TrainingRecord:
@@ -268,14 +278,14 @@ class Trainer:
 
     def save(self, path: str | Path, force: bool = False) -> None:
         """Write the score with all that is needed to go on training. FileExistsError without ``force``."""
-        tensors = score_tensors(self._average)
+        tensors, record = file_contents(self.score())
         for name, weight in self._network.named_parameters():
             tensors[f"training.weight.{name}"] = weight
             state = self._optimiser.state.get(weight, {})
             for key in ("exp_avg", "exp_avg_sq"):
                 if key in state:
                     tensors[f"training.{key}.{name}"] = state[key]
-        checkpoint.write(path, tensors, score_record(self.score()) | {"pending": self._pending}, force)
+        checkpoint.write(path, tensors, record | {"pending": self._pending}, force)
 
     @classmethod
     def load(cls, path: str | Path, samples: Any, device: str = "auto", threads: int | None = None) -> Trainer:
