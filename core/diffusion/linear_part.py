@@ -37,7 +37,8 @@ class LinearPart:
 
         ``data`` (n, dim) are the training samples, float64, centred, along their principal axes, in units of their
         scale, with ``variances`` (dim,). Averages run over 8192 Sobol points: a quantile of the data along their last
-        axis, which is the longest, and a normal deviate along each. Their error is about 1e-4.
+        axis, which is the longest, and a normal deviate along each. Their error is about 1e-4 in one dimension and at
+        most that of 8192 random points in two.
         """
         dim = data.shape[1]
         points = SobolEngine(1 + dim, scramble=True, seed=0).draw(_POINTS, dtype=torch.float64)
@@ -51,7 +52,8 @@ class LinearPart:
                 z = (x0 + sigma * eta) / (variances + sigma**2).sqrt()
                 design = torch.cat([torch.ones(_POINTS, 1, dtype=torch.float64), z], dim=1)
                 out = network(z.float(), torch.tensor(sigma, dtype=torch.float32)).double()
-                coefficients[number] = torch.linalg.lstsq(design, out).solution.numpy()
+                # Normal equations, because torch's lstsq may differ in the last bit from call to call.
+                coefficients[number] = np.linalg.solve((design.T @ design).numpy(), (design.T @ out).numpy())
         return cls(levels, coefficients)
 
     def at(self, sigma: float) -> np.ndarray:

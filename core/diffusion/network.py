@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils import skip_init
 
 from core.contracts import Tensor
 from core.noise import Noise
@@ -85,10 +86,11 @@ class Correction(nn.Module):
     def __init__(self, dim: int, width: int, depth: int) -> None:
         super().__init__()
         self.dim, self.width, self.depth = dim, width, depth
-        self.point = nn.Linear(dim, width, bias=False)
-        self.level = nn.Linear(5, width)
-        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth - 1))
-        self.out = nn.Linear(width, dim)
+        # Left uninitialised, because torch would draw from its global generator.
+        self.point = skip_init(nn.Linear, dim, width, bias=False)
+        self.level = skip_init(nn.Linear, 5, width)
+        self.hidden = nn.ModuleList(skip_init(nn.Linear, width, width) for _ in range(depth - 1))
+        self.out = skip_init(nn.Linear, width, dim)
 
     def initialise(self, noise: Noise) -> None:
         """Draw the weights from ``noise``, uniform within 1/√(number of inputs); the last layer is zero."""
