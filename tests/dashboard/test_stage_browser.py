@@ -71,11 +71,13 @@ def open_page(chromium):
             with suppress(OSError), socket.create_connection(("localhost", port), timeout=1):
                 break
             time.sleep(0.05)
-        page.goto(address)
-        page.wait_for_selector(ready, state="attached")
-        yield SimpleNamespace(page=page, context=tab)
-        tab.close()
-        server.stop()
+        try:
+            page.goto(address)
+            page.wait_for_selector(ready, state="attached")
+            yield SimpleNamespace(page=page, context=tab)
+        finally:
+            tab.close()
+            server.stop()
         assert wrong == []
 
     return opened

@@ -7,26 +7,27 @@ function widest(ctx, texts) {
   return texts.reduce((width, text) => Math.max(width, ctx.measureText(text).width), 0);
 }
 
-// Ticks of the x axis that do not touch each other; in clock panels the named positions of the scene.
+// The named positions of the scene that find room: all, every other one, the ends and the middle, the ends, the first.
+function clockTicks(ctx, view) {
+  const { scene, sx, box } = view;
+  const seen = scene.ticks.filter(([value]) => { const x = sx.pixel(value); return x > box.x - 1 && x < box.x + box.w + 1; });
+  const all = seen.map(([value, label]) => {
+    const half = ctx.measureText(label).width / 2;
+    const x = Math.min(Math.max(sx.pixel(value), box.x + half - 12), box.x + box.w - half + 12);
+    return { value, label, x, half };
+  });
+  const last = all.length - 1;
+  const choices = [() => true, (i) => i % 2 === 0, (i) => i === 0 || i === last || 2 * i === last, (i) => i === 0 || i === last, (i) => i === 0];
+  const fits = (row) => row.every((tick, i) => !i || tick.x - tick.half > row[i - 1].x + row[i - 1].half + 8);
+  const kept = choices.map((choice) => all.filter((_, i) => choice(i))).find(fits) || [];
+  return { values: kept.map((t) => t.value), labels: kept.map((t) => t.label), places: kept.map((t) => t.x), minor: [], factor: "" };
+}
+
+// Ticks of the x axis that do not touch each other.
 export function ticksX(ctx, view) {
   const { spec, scene, sx, box } = view;
-  if (spec.clock && scene.ticks.length) {
-    const kept = [];
-    for (const [value, label] of scene.ticks) {
-      const x = sx.pixel(value);
-      const half = ctx.measureText(label).width / 2;
-      const near = Math.min(Math.max(x, box.x + half - 12), box.x + box.w - half + 12);
-      if (x < box.x - 1 || x > box.x + box.w + 1) continue;
-      kept.push({ value, label, x: near, half });
-    }
-    while (kept.some((tick, i) => i && tick.x - tick.half < kept[i - 1].x + kept[i - 1].half + 10)) {
-      if (kept.length < 3) { kept.pop(); break; }
-      kept.splice(1, kept.length - 2, ...kept.slice(1, -1).filter((_, i) => i % 2 === 1));
-      if (kept.length === 3) break;
-    }
-    return { values: kept.map((t) => t.value), labels: kept.map((t) => t.label), places: kept.map((t) => t.x), minor: [], factor: "" };
-  }
-  for (let count = Math.max(2, Math.floor(box.w / 62)); ; count--) {
+  if (spec.clock && scene.ticks.length) return clockTicks(ctx, view);
+  for (let count = Math.max(3, Math.floor(box.w / 62)); ; count--) {
     const ticks = sx.ticks(count);
     const room = ticks.values.length > 1 ? Math.abs(sx.pixel(ticks.values[1]) - sx.pixel(ticks.values[0])) : box.w;
     if (count <= 1 || widest(ctx, ticks.labels) + 12 < room) return ticks;
@@ -34,7 +35,7 @@ export function ticksX(ctx, view) {
 }
 
 export function ticksY(view) {
-  return view.sy.ticks(Math.max(2, Math.floor(view.box.h / (view.theme.size * 3.1))));
+  return view.sy.ticks(Math.max(3, Math.floor(view.box.h / (view.theme.size * 3.1))));
 }
 
 // Room that ticks and titles need at the left and below.
@@ -115,9 +116,9 @@ export function drawAxes(ctx, view, marginLeft) {
   ctx.fillStyle = theme.soft;
   ctx.font = theme.small;
   if (up.factor) {
-    ctx.textAlign = "left";
-    ctx.textBaseline = "top";
-    ctx.fillText(up.factor, left + 4, box.y);
+    ctx.textAlign = "right";
+    ctx.textBaseline = "bottom";
+    ctx.fillText(up.factor, left - 2 * TICK, box.y - 8);
   }
   if (across.factor) {
     ctx.textAlign = "right";

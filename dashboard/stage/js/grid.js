@@ -60,7 +60,7 @@ export class Grid {
     entries.forEach(([, panel], i) => { rooms[i].top = panel.measureTop(theme, rooms[i].left, rooms[i].right); });
     common("top", "top", rooms);
     common("bottom", "bottom", rooms);
-    entries.forEach(([, panel], i) => panel.place(rooms[i]));
+    entries.forEach(([, panel], i) => panel.place(rooms[i], theme));
   }
 
   draw(moment, theme, dpr) {

@@ -2,7 +2,8 @@
 
 const SWATCH = 22;
 
-// Where everything stands: {height, texts: [...], entries: [{series, x, y, width, text}]}, relative to the plot's left edge.
+// Where everything stands, relative to the header's left edge: {height, row, entries: [{series, text, x, y, width}], noteAt,
+// span}; span is the width that is really needed.
 export function layHeader(ctx, view, width) {
   const { spec, theme } = view;
   const row = Math.round(theme.size * 1.55);
@@ -20,8 +21,10 @@ export function layHeader(ctx, view, width) {
     Object.assign(entry, { x, y: line * row });
     x += entry.width;
   }
+  const rightmost = Math.max(title + note, ...entries.map((entry) => entry.x + entry.width - 14));
+  const span = Math.min(width, beside ? title + note + all : rightmost);
   const rows = entries.length ? line + 1 : title + note > 0 ? 1 : 0;
-  return { height: rows * row + (rows ? 5 : 6), row, entries, noteAt: title };
+  return { height: rows * row + (rows ? 5 : 6), row, entries, noteAt: title, span };
 }
 
 export function drawHeader(ctx, view, header, hidden) {
@@ -32,20 +35,20 @@ export function drawHeader(ctx, view, header, hidden) {
   if (spec.title) {
     ctx.font = theme.bold;
     ctx.fillStyle = theme.text;
-    ctx.fillText(spec.title, box.x, top + header.row / 2);
+    ctx.fillText(spec.title, header.left, top + header.row / 2);
   }
   if (spec.note) {
     ctx.font = theme.small;
     ctx.fillStyle = theme.soft;
-    ctx.fillText(spec.note, box.x + header.noteAt, top + header.row / 2 + 0.5);
+    ctx.fillText(spec.note, header.left + header.noteAt, top + header.row / 2 + 0.5);
   }
   ctx.font = theme.font;
   for (const entry of header.entries) {
     const y = top + entry.y + header.row / 2;
     ctx.globalAlpha = hidden.has(entry.text) ? 0.35 : 1;
-    swatch(ctx, entry.series, theme, box.x + entry.x, y);
+    swatch(ctx, entry.series, theme, header.left + entry.x, y);
     ctx.fillStyle = theme.text;
-    ctx.fillText(entry.text, box.x + entry.x + SWATCH, y);
+    ctx.fillText(entry.text, header.left + entry.x + SWATCH, y);
   }
   ctx.globalAlpha = 1;
 }
@@ -77,7 +80,7 @@ function swatch(ctx, series, theme, x, y) {
 export function entryAt(view, header, x, y) {
   const top = view.box.y - header.height;
   return header.entries.find((entry) => {
-    const [dx, dy] = [x - view.box.x - entry.x, y - top - entry.y];
+    const [dx, dy] = [x - header.left - entry.x, y - top - entry.y];
     return dx >= -2 && dx < entry.width - 8 && dy >= 0 && dy < header.row;
   });
 }

@@ -83,7 +83,8 @@ export class Panel {
     this.margins = { left: 0, right: 0, top: 30, bottom: 40 };
     for (let i = 0; i < Math.min(count, 9); i++) {
       const frame = Math.round((i * (count - 1)) / Math.max(1, Math.min(count, 9) - 1));
-      labels.push(...ticksY(this.viewAt({ frame, fraction: 0, position: 0 }, theme, 1)).labels);
+      const ticks = ticksY(this.viewAt({ frame, fraction: 0, position: 0 }, theme, 1));
+      labels.push(...ticks.labels, ticks.factor);
     }
     const view = this.viewAt({ frame: 0, fraction: 0, position: 0 }, theme, 1);
     const { left, bottom } = axesRoom(this.ctx, view, labels);
@@ -95,12 +96,19 @@ export class Panel {
   measureTop(theme, left, right) {
     const view = { spec: this.spec, theme };
     this.header = layHeader(this.ctx, view, Math.max(40, this.width - left - right));
-    return this.header.height + (this.header.entries.length || this.spec.title ? 0 : 2);
+    const plain = this.spec.hide_axes ? 8 : 22; // for the common factor of the y axis
+    return Math.max(this.header.height, this.header.entries.length || this.spec.title ? 0 : plain);
   }
 
-  place(margins) {
+  place(margins, theme) {
     this.margins = margins;
     this.stale();
+    // Over a plot that is narrower than its panel the header stays as narrow as it can.
+    const { box } = this.viewAt({ frame: 0, fraction: 0, position: 0 }, theme, 1);
+    const room = this.width - margins.left - margins.right;
+    const width = Math.min(room, Math.max(box.w, this.header.span + 1));
+    this.header = layHeader(this.ctx, { spec: this.spec, theme }, width);
+    this.header.left = Math.max(margins.left, Math.min(box.x, this.width - margins.right - width));
   }
 
   draw(moment, theme, dpr) {
@@ -170,9 +178,10 @@ export class Panel {
     const { theme, box, sx } = view;
     ctx.font = theme.small;
     ctx.textBaseline = "top";
-    let end = -Infinity;
-    for (const mark of view.scene.marks) {
-      const x = Math.round(sx.pixel(mark.position)) + 0.5;
+    const places = view.scene.marks.map((mark) => Math.round(sx.pixel(mark.position)) + 0.5);
+    let end = box.x;
+    view.scene.marks.forEach((mark, i) => {
+      const x = places[i];
       ctx.strokeStyle = theme.soft;
       ctx.lineWidth = 1;
       ctx.setLineDash([2, 3]);
@@ -181,13 +190,15 @@ export class Panel {
       ctx.lineTo(x, box.y + box.h);
       ctx.stroke();
       ctx.setLineDash([]);
+      if (!this.namesMarks || box.h < 90) return;
       const width = ctx.measureText(mark.label).width;
-      const start = x + width + 6 > box.x + box.w ? x - width - 5 : x + 5;
-      if (!this.namesMarks || box.h < 90 || start < end) continue;
+      const next = Math.min(box.x + box.w, ...places.filter((place) => place > x));
+      const start = x + width + 8 < next ? x + 5 : x - width - 8 > end ? x - width - 5 : null;
+      end = Math.max(x, start === null ? x : start + width);
+      if (start === null) return;
       ctx.textAlign = "left";
       haloed(ctx, mark.label, start, box.y + 2, theme.soft, theme.paper);
-      end = start + width + 6;
-    }
+    });
   }
 
   paintNow(ctx, view) {

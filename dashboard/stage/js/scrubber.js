@@ -61,6 +61,14 @@ export class Scrubber {
 
   resize() {
     this.width = this.track.clientWidth;
+    const labels = [...this.labels.querySelectorAll(".stage-tick")];
+    const kept = [];
+    for (const label of new Set([...labels.slice(0, 1), ...labels.slice(-1), ...labels])) { // the ends come first
+      const { left, right } = label.getBoundingClientRect();
+      const free = kept.every((other) => right + 8 < other.left || left > other.right + 8);
+      label.style.visibility = free ? "" : "hidden";
+      if (free) kept.push({ left, right });
+    }
   }
 
   update(position, caption) {
