@@ -93,7 +93,7 @@ def test_moments_mean_and_normalisation(pair):
 
 def test_a_needle_beside_a_far_well_is_found():
     """The first scan's points lie 50 apart out there."""
-    mixture = GaussianMixture((0.5, 0.5), (5000.0, 5004.0), (1.0, 0.01))
+    mixture = GaussianMixture((0.5, 0.5), (5000.0, 5004.0), (1.0, 0.001))
     law = law_of(mixture)
     assert law.panels.log_z == pytest.approx(0.0, abs=1e-8)
     assert law.mean == pytest.approx(5002.0, abs=1e-7)
