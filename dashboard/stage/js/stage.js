@@ -33,6 +33,7 @@ class StageView {
     this.scene = null;
     this.pending = 0;
     this.drawnFrames = 0;
+    this.loadedScenes = 0;
     this.unaligned = true;
     this.visible = true;
     this.pointer = null;
@@ -103,6 +104,7 @@ class StageView {
   load(block) {
     if (!block || !block.byteLength) return;
     this.scene = unpack(block);
+    this.loadedScenes += 1;
     this.player.load(this.scene);
     this.grid.load(this.scene);
     this.controls.load(this.scene);
@@ -182,6 +184,7 @@ class StageView {
     this.paintReadout();
     this.drawnFrames += 1;
     this.root.dataset.frames = this.drawnFrames;
+    this.root.dataset.scenes = this.loadedScenes; // of which the newest is on screen now
   }
 
   paintReadout() {
