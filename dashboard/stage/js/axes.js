@@ -43,7 +43,7 @@ export function axesRoom(ctx, view, labelsY) {
   const { spec, theme } = view;
   if (spec.hide_axes) return { left: 1, bottom: 1 };
   ctx.font = theme.font;
-  const title = theme.size * 1.45;
+  const title = theme.size * 1.6;
   return {
     left: TICK + GAP + widest(ctx, labelsY) + (spec.ylabel ? title : 2),
     bottom: TICK + theme.size * 1.35 + (spec.xlabel ? title : 2),
