@@ -14,7 +14,7 @@ export class Scale {
 
   transform(value) {
     if (this.kind === "linear") return value;
-    if (this.kind === "log") return value > 0 ? Math.log10(value) : -40;
+    if (this.kind === "log") return value <= 0 ? -40 : Math.log10(value); // NaN stays NaN
     const size = Math.abs(value) / this.threshold;
     return Math.sign(value) * (size <= 1 ? size : 1 + Math.log10(size));
   }
