@@ -6,7 +6,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from impulses import response
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
@@ -19,6 +18,7 @@ from core.noise import Noise
 from core.schedule import VE, VP, Cosine, LinearVP, Tabulated
 from core.statistics.cumulants import PowerSums, predicted_cumulants
 from core.theories.mixture import GaussianMixture, two_peaks
+from tests.core.diffusion.impulses import response
 
 MEAN, VARIANCE = 0.7, 0.5
 DRAWN = Tabulated((0.0, 0.3, 1.0), (0.6, 2.5, 3.0))

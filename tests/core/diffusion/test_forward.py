@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from impulses import Impulses
 
 from core.diffusion.forward import forward_sde, transition
 from core.noise import Noise
 from core.schedule import VE, VP, Cosine, LinearVP, Tabulated
 from core.statistics.cumulants import PowerSums, predicted_cumulants
 from core.theories.mixture import two_peaks
+from tests.core.diffusion.impulses import Impulses
 
 SCHEDULES = [VE(10.0), VE(1.0), VP(10.0), LinearVP(), Tabulated((0.0, 0.3, 1.0), (0.6, 2.5, 3.0), True)]
 

@@ -1,10 +1,8 @@
 """Whole runs: published figures, exact Euler chains, independence of chunks, and what is recorded."""
 
-
 import numpy as np
 import pytest
 import torch
-from euler_chain import euler_cumulants
 
 from core.contracts import Cancelled, score_at
 from core.diffusion.gaussian import GaussianScore
@@ -16,6 +14,7 @@ from core.schedule import VE, VP, Cosine, LinearVP, Tabulated
 from core.statistics.control import control_variate
 from core.statistics.cumulants import predicted_cumulants
 from core.theories.mixture import GaussianMixture, three_peaks, two_peaks
+from tests.core.diffusion.euler_chain import euler_cumulants
 
 DRAWN = Tabulated((0.0, 0.3, 1.0), (0.6, 2.5, 3.0), True)
 

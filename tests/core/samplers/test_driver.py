@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from gaussian_theory import Oscillator
 
 from core.contracts import Cancelled
 from core.jobs import Token
 from core.noise import Noise
 from core.samplers import driver, hmc, langevin, mala
 from core.theories.phi4 import Phi4
+from tests.core.samplers.gaussian_theory import Oscillator
 
 FIRST = {"x": lambda x: x[:, 0]}
 

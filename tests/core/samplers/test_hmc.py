@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from gaussian_theory import Oscillator
 from scipy.integrate import quad
 
 from core.noise import Noise
@@ -12,6 +11,7 @@ from core.samplers.step_size import mean_square
 from core.statistics.autocorrelation import integrated_time
 from core.statistics.lattice import abs_magnetisation, magnetisation, phi_squared
 from core.theories.phi4 import Phi4, neighbours
+from tests.core.samplers.gaussian_theory import Oscillator
 
 SIGMAS = 4.5
 

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from gaussian_theory import Oscillator
 
 from core.contracts import Theory
 from core.noise import Noise
@@ -14,6 +13,7 @@ from core.samplers.step_size import Extrapolation, StepSizeScan, extrapolate, me
 from core.schedule import VE
 from core.theories.mixture import GaussianMixture
 from core.theories.potential import Quartic
+from tests.core.samplers.gaussian_theory import Oscillator
 
 QUARTIC_PHI2 = 13.673034  # ⟨φ²⟩ for μ² = -1, g = 0.4
 SIGMAS = 4.5
