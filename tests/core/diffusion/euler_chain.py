@@ -13,7 +13,7 @@ from core.noise import Noise
 from core.statistics.cumulants import cumulants_from_moments
 
 
-@nb.njit(fastmath=True, cache=True)
+@nb.njit(fastmath=True)
 def _push(p, x, m, s):
     h = x[1] - x[0]
     out = np.zeros_like(p)
