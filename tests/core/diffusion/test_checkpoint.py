@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 
 from core.diffusion import checkpoint
 from core.diffusion.learned import LearnedScore, pretrained
+from core.diffusion.recipes import SHIPPED
 from core.diffusion.training import Trainer, TrainingConfig
 from core.noise import Noise
 from core.theories.registry import PRESETS
@@ -113,7 +114,7 @@ def test_training_cannot_go_on_from_a_score_alone_or_on_other_samples(trainer, f
 
 
 def test_shipped_scores_belong_to_the_presets_and_to_nothing_else():
-    for name in ("two-peak", "mixture", "three-peak"):
+    for name in SHIPPED:
         model = pretrained(PRESETS[name])
         assert model is not None
         assert model.record.law == repr(PRESETS[name])
