@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import panel as pn
@@ -14,11 +15,16 @@ class Live:
     """Runs a page's newest request in the pool and delivers its results where widgets may be touched.
 
     ``deliver(result)`` and ``fail(error)`` are called on the session's loop; without a session (in a notebook, in a
-    test) directly from the working thread. Close it with the session.
+    test) directly from the working thread. What is ready before the browser has loaded the page waits for it, because
+    changes between the making of a session and its first message can get lost. Close it with the session.
     """
 
     def __init__(self, deliver: Callable[[Any], None], fail: Callable[[Exception], None]) -> None:
         self._document = pn.state.curdoc
+        self._early: list[Callable[[], None]] | None = None
+        if self._document is not None and self._document.session_context is not None and not pn.state.loaded:
+            self._early = []
+            pn.state.onload(self._loaded)
         self._latest = Latest(lambda result: self.soon(deliver, result), lambda error: self.soon(fail, error))
 
     def submit(self, stages: Callable[[Token], Iterator[Any]]) -> None:
@@ -30,7 +36,18 @@ class Live:
         if document is None or document.session_context is None:
             call(*arguments)
             return
-        document.add_next_tick_callback(lambda: call(*arguments))
+        document.add_next_tick_callback(partial(self._hand_over, partial(call, *arguments)))
+
+    def _hand_over(self, call: Callable[[], None]) -> None:
+        if self._early is None:
+            call()
+        else:
+            self._early.append(call)
+
+    def _loaded(self) -> None:
+        early, self._early = self._early or [], None
+        for call in early:
+            call()
 
     def cancel(self) -> None:
         self._latest.cancel()

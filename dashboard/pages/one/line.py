@@ -71,7 +71,7 @@ class LineTab:
             return
         self.stage.busy = True
         self.equations.object = equations(order.target, order.schedule, str(self.state.solver))
-        self.live.submit(partial(self._stages, order))
+        self.live.submit(partial(self._stages, order), with_page=True)
 
     def order(self) -> Order:
         """What the state asks for; ValueError with a sentence where it cannot be."""

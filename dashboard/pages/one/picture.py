@@ -287,7 +287,7 @@ def _curves(
         drowned = np.abs(predicted[:turn, n]) < noise[:turn, n]
         note = ""
         if n > 2 and not moments and drowned.any():
-            note = f"only noise from t ≈ {t[:turn][drowned][0]:.2f} on with {paths:,} paths".replace(",", " ")
+            note = f"only noise from t ≈ {t[:turn][drowned][0]:.2f} on"
         curves[n] = Curve(value[:, n], error[:, n], predicted[:, n], None if variate is None else variate[:, n], note)
     if 1 in curves or 3 in curves:  # show both, so that the grid of pictures stays regular
         for n in (1, 3):

@@ -83,7 +83,7 @@ class PlaneTab:
             self.stage.param.update(error=str(problem), busy=False)
             return
         self.stage.busy = True
-        self.live.submit(partial(_stages, order))
+        self.live.submit(partial(_stages, order), with_page=True)
 
     def order(self) -> Order:
         """What the state asks for; ValueError with a sentence where it cannot be."""

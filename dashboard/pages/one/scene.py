@@ -78,7 +78,7 @@ def build_scene(picture: Picture, moments: bool = False) -> Scene:
         ylabel="P",
         xlim=limits,
         ylim=np.stack([0 * picture.peak, 1.12 * picture.peak], axis=1),
-        note="the frame widens with the spread",
+        note="follows the spread",
     )
     scaled = (picture.bundle - picture.centre) / picture.spread
     trajectories = Panel(
@@ -93,11 +93,13 @@ def build_scene(picture: Picture, moments: bool = False) -> Scene:
         clock=True,
         legend=False,
     )
+    own = picture.score_name != "exact"
+    used = [Line(picture.x, picture.score_used, f"{picture.score_name} score", "backward", width=2)] if own else []
     score = Panel(
         "score",
         [
+            *used,
             Line(picture.x, picture.score_exact, "exact score", "exact", width=2, dash=True),
-            Line(picture.x, picture.score_used, f"{picture.score_name} score", "backward", width=2),
             Line(picture.x, picture.drift, "drift / g²", "forward", width=2),
             Rule(y=0.0, color="muted"),
         ],
