@@ -20,6 +20,7 @@ class Live:
     """
 
     def __init__(self, deliver: Callable[[Any], None], fail: Callable[[Exception], None]) -> None:
+        self._deliver, self._fail = deliver, fail
         self._document = pn.state.curdoc
         self._early: list[Callable[[], None]] | None = None
         if self._document is not None and self._document.session_context is not None and not pn.state.loaded:
@@ -27,7 +28,14 @@ class Live:
             pn.state.onload(self._loaded)
         self._latest = Latest(lambda result: self.soon(deliver, result), lambda error: self.soon(fail, error))
 
-    def submit(self, stages: Callable[[Token], Iterator[Any]]) -> None:
+    def submit(self, stages: Callable[[Token], Iterator[Any]], with_page: bool = False) -> None:
+        """Answer this request next. With ``with_page`` the first, quick result of a page that is still being built is
+        made on the spot, so that the page opens with a picture."""
+        if with_page and self._early is not None:
+            try:
+                self._deliver(next(stages(Token())))
+            except Exception as error:
+                self._fail(error)
         self._latest.submit(stages)
 
     def soon(self, call: Callable[..., None], *arguments: Any) -> None:
