@@ -160,7 +160,7 @@ def run_scene(run: FieldRun, schedule: Schedule, index: int) -> Scene:
         captions=captions(schedule, t, turn),
         marks=crossing_marks(run, end),
         ticks=TICKS,
-        columns="1.7fr 1fr 1fr",
+        columns="1.9fr 1fr 1fr",
         rows="1fr 1fr 0.9fr",
         areas=["field k2 k4", "field k6 k8", "field m noise"],
         duration=10.0,

@@ -84,8 +84,8 @@ class LangevinTab:
 
     def __init__(self, state: OneState, shell: Shell, training: ScoreTraining) -> None:
         self.state = state
-        self.stage = Stage(height=640, controls=False, dark=shell.param.dark, label="A Langevin chain while it runs")
-        small: dict[str, Any] = {"size": "small", "margin": (6, 8)}
+        self.stage = Stage(height=580, controls=False, dark=shell.param.dark, label="A Langevin chain while it runs")
+        small: dict[str, Any] = {"size": "small", "margin": (10, 8, 6, 8)}
         self.run = pmui.Button(
             label="Pause",
             css_classes=["control-langevin-run"],
@@ -101,7 +101,12 @@ class LangevinTab:
             label="Steps a picture", css_classes=["control-langevin-pace"], options=[1, 5, 20, 100], value=5, width=140,
             description="How many steps the chain takes between two pictures.", **small,
         )  # fmt: skip
-        self.line = pn.pane.HTML("", margin=(14, 10), sizing_mode="stretch_width")
+        self.line = pn.pane.HTML(
+            "",
+            margin=(14, 10),
+            sizing_mode="stretch_width",
+            styles={"font-size": "14px", "font-variant-numeric": "tabular-nums"},
+        )
         self.equation = pn.pane.LaTeX("", renderer="mathjax", margin=(0, 14), sizing_mode="stretch_width")
         self.content = pn.Column(
             pn.Row(self.run, self.restart, self.pace, self.line, sizing_mode="stretch_width", margin=0),
@@ -299,7 +304,7 @@ def _autocorrelation(chain: Chain) -> Panel:
 
 
 def _bias(chain: Chain, scan: tuple[StepSizeScan, Extrapolation] | None, exact: float) -> Panel:
-    title = "Step-size bias of ⟨x²⟩"
+    title = "⟨x²⟩ against ε"
     if scan is None:
         return Panel("bias", [Rule(y=exact, label="exact", color="exact")], title=title, xlabel="ε", note="measuring …")
     measured, fit = scan
@@ -319,7 +324,7 @@ def _bias(chain: Chain, scan: tuple[StepSizeScan, Extrapolation] | None, exact: 
         ],
         title=title,
         xlabel="ε",
-        note=f"ε → 0: {with_error(fit.value, fit.error)}, exact {exact:.5g}",
+        note=f"ε → 0: {with_error(fit.value, fit.error)}",
     )
 
 

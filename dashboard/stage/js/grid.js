@@ -54,12 +54,16 @@ export class Grid {
       entries.forEach(([id], i) => { widest[this.spans[id][line]] = Math.max(widest[this.spans[id][line]] || 0, rooms[i][side]); });
       entries.forEach(([id], i) => { rooms[i][side] = widest[this.spans[id][line]]; });
     };
-    const rooms = entries.map(([, panel]) => panel.measureSides(theme));
-    common("left", "left", rooms);
-    common("right", "right", rooms);
-    entries.forEach(([, panel], i) => { rooms[i].top = panel.measureTop(theme, rooms[i].left, rooms[i].right); });
-    common("top", "top", rooms);
-    common("bottom", "bottom", rooms);
+    // Twice: which ticks there are, and so how wide their labels, depends on the height that the headers leave.
+    let rooms = entries.map(() => ({ top: 30, bottom: 40 }));
+    for (let pass = 0; pass < 2; pass++) {
+      rooms = entries.map(([, panel], i) => panel.measureSides(theme, rooms[i].top, rooms[i].bottom));
+      common("left", "left", rooms);
+      common("right", "right", rooms);
+      entries.forEach(([, panel], i) => { rooms[i].top = panel.measureTop(theme, rooms[i].left, rooms[i].right); });
+      common("top", "top", rooms);
+      common("bottom", "bottom", rooms);
+    }
     entries.forEach(([, panel], i) => panel.place(rooms[i], theme));
   }
 

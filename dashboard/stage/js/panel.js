@@ -75,12 +75,12 @@ export class Panel {
   }
 
   // Room at the sides, for the widest labels among a few frames.
-  measureSides(theme) {
+  measureSides(theme, top, bottomRoom) {
     this.width = this.host.clientWidth;
     this.height = this.host.clientHeight;
     const count = this.spec.ylim.moving ? this.spec.ylim.shape[0] : 1;
     const labels = [];
-    this.margins = { left: 0, right: 0, top: 30, bottom: 40 };
+    this.margins = { left: 0, right: 0, top, bottom: bottomRoom };
     for (let i = 0; i < Math.min(count, 9); i++) {
       const frame = Math.round((i * (count - 1)) / Math.max(1, Math.min(count, 9) - 1));
       const ticks = ticksY(this.viewAt({ frame, fraction: 0, position: 0 }, theme, 1));
