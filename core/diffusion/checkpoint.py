@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from core.contracts import Tensor
 from core.store import atomic_path
@@ -30,7 +30,7 @@ def write(path: str | Path, tensors: dict[str, Tensor], record: dict[str, Any], 
     header = {_KEY: json.dumps({"format": FORMAT, **record}, allow_nan=False)}
     contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     with atomic_path(path, force) as temporary:
-        save_file(contiguous, temporary, metadata=header)
+        temporary.write_bytes(save(contiguous, metadata=header))  # save_file would make it unreadable for others
 
 
 def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -20,6 +20,7 @@ _FILES = (
 )  # fmt: skip
 
 CREDIT = 2  # scenes that may be under way to the browser in live mode
+ABSENCE = 6.0  # seconds of silence after which nobody is taken to watch
 PATIENCE = 2.0  # seconds after which an unacknowledged scene counts as lost
 
 
@@ -65,6 +66,7 @@ class Stage(JSComponent):
         self._sent = 0
         self._acknowledged = 0
         self._last_sent = 0.0
+        self._heard = time.monotonic()
 
     def show(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, scene: Scene, keep_position: bool = True
@@ -88,6 +90,12 @@ class Stage(JSComponent):
             self.scene = self._waiting = self._streamed = scene
         self._pump()
 
+    @property
+    def watched(self) -> bool:
+        """Whether streamed scenes are being drawn; False once the browser owes an answer for long (a closed or hidden
+        tab). A computation that only feeds the picture can rest meanwhile."""
+        return self._sent == self._acknowledged or time.monotonic() - self._heard < ABSENCE
+
     def _pump(self) -> None:
         with self._lock:
             lost = time.monotonic() - self._last_sent > PATIENCE
@@ -103,6 +111,7 @@ class Stage(JSComponent):
     def _handle_msg(self, data: Any) -> None:
         """From the browser: {"drawn": serial} after a streamed scene, {"ready": true} from a new view."""
         with self._lock:
+            self._heard = time.monotonic()
             if "drawn" in data:
                 self._acknowledged = max(self._acknowledged, int(data["drawn"]))
             elif "ready" in data and self._streamed is not None:

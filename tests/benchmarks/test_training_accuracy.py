@@ -27,9 +27,8 @@ def test_a_two_peak_score_learned_from_a_million_samples(seed):
     trainer = Trainer(target, seed=seed, device="cpu")
     begun = time.process_time()
     trainer.run()
-    print(
-        f"\nseed {seed}: {trainer.step} steps in {trainer.seconds:.0f} s, one thread ({_since(begun)} s of processor)"
-    )
+    used = time.process_time() - begun
+    print(f"\nseed {seed}: {trainer.step} steps in {trainer.seconds:.0f} s, one thread ({used:.0f} s of processor)")
     model, failures = trainer.score(), []
     for schedule in (VE(10.0), VP(10.0)):
         for solver, grid, prior, judged in (

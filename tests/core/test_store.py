@@ -25,8 +25,10 @@ def test_an_existing_file_is_kept_unless_forced(tmp_path):
     with pytest.raises(FileExistsError, match="exists already"), atomic_path(path):
         pytest.fail("must not get here")
     assert path.read_text() == "old"
-    with atomic_path(path, force=True) as temporary:
-        temporary.write_text("new")
+    with path.open() as reader:
+        with atomic_path(path, force=True) as temporary:
+            temporary.write_text("new")
+        assert reader.read() == "old"  # replaced, not written over
     assert path.read_text() == "new"
 
 

@@ -270,3 +270,14 @@ class TestPush:
             worker.join()
         assert len(sent) == CREDIT
         assert len({message["serial"] for message in sent}) == CREDIT
+
+
+def test_a_stage_that_gets_no_answer_is_not_watched(monkeypatch):
+    monkeypatch.setattr("dashboard.stage.component.ABSENCE", 0.0)
+    stage = Stage()
+    monkeypatch.setattr(stage, "_send_msg", lambda message: None)
+    assert stage.watched
+    stage.push(Scene(positions=[0.0], panels=[Panel("a")]))
+    assert not stage.watched
+    stage._handle_msg({"drawn": 1})
+    assert stage.watched

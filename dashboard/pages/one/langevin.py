@@ -177,7 +177,7 @@ class LangevinTab:
     def _loop(self, chain: Chain, token: Token) -> None:
         try:
             while not token.cancelled and chain.state.count < MAX_STEPS:
-                if self._paused.is_set():
+                if self._paused.is_set() or not self.stage.watched:
                     time.sleep(FRAME)
                     continue
                 began = time.monotonic()

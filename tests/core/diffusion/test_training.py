@@ -143,8 +143,9 @@ def test_the_loss_falls_and_beats_the_gaussian_score(two_peak):
     assert bands[2].loss < 0.7 * bands[2].gaussian  # where the two peaks are resolved
 
 
-def test_samples_of_a_gaussian_give_the_score_of_a_gaussian():
-    mean, covariance = np.array([3.0, -1.0]), np.array([[2.0, 0.6], [0.6, 0.5]])
+@pytest.mark.parametrize("across", [0.6, -0.6])
+def test_samples_of_a_gaussian_give_the_score_of_a_gaussian(across):
+    mean, covariance = np.array([3.0, -1.0]), np.array([[2.0, across], [across, 0.5]])
     root = torch.from_numpy(np.linalg.cholesky(covariance))
     samples = Noise(1).normal(0, (100_000, 2)) @ root.T + torch.from_numpy(mean)
     trainer = Trainer(samples, TrainingConfig(steps=500, batch=1024), seed=2)
@@ -197,6 +198,35 @@ def test_two_dimensions():
     for xi, allowed in ((0.04, 0.15), (0.25, 0.15), (1.0, 0.08)):
         assert relative_error(model, target, xi) < allowed
     assert relative_error(gaussian, target, 0.04) > 0.5
+
+
+@pytest.mark.parametrize("name", ["mixture", "three-peak"])
+def test_even_a_hardly_trained_score_keeps_mean_and_covariance(name):
+    # ⟨s⟩ = 0 and ⟨x_i s_j⟩ = -δ_ij, which make them follow f·mean and f² C + Ξ
+    target = PRESETS[name]
+    trainer = Trainer(target, TrainingConfig(steps=100, batch=256, samples=50_000), seed=1)
+    trainer.run()
+    model = trainer.score()
+    for f, xi in ((1.0, 0.3), (0.5, 0.75)):
+        x = f * target.sample(200_000, Noise(11)) + math.sqrt(xi) * Noise(12).normal(0, (200_000, target.dim))
+        score = model.score(x, f, xi)
+        product = (x - f * torch.from_numpy(target.mean))[:, :, None] * score[:, None, :]
+        # 5 standard errors here, and those of the 50 000 training samples and of the 8192 points of the fit
+        error = 5 * (1 / math.sqrt(200_000) + 1 / math.sqrt(50_000) + 0.1 / math.sqrt(8192))
+        assert torch.all(score.mean(dim=0).abs() < error * score.std(dim=0))
+        assert torch.all((product.mean(dim=0) + torch.eye(target.dim)).abs() < error * product.std(dim=0))
+
+
+def test_the_learning_rate_rises_and_falls():
+    config = TrainingConfig(steps=1000, warmup=100, rate=0.01)
+    assert config.rate_at(1) == pytest.approx(1e-4, rel=1e-3)
+    assert config.rate_at(100) == pytest.approx(0.01, rel=0.03)
+    assert config.rate_at(500) == pytest.approx(0.005)
+    assert config.rate_at(1000) == config.rate_at(5000) == pytest.approx(1e-5)
+    trainer = Trainer(PRESETS["mixture"].sample(1000, Noise(1)), config)
+    trainer.run(1)
+    # The first step of Adam is the learning rate along the sign of the gradient.
+    assert trainer.score().network.out.bias.abs().item() == pytest.approx(1e-4, rel=1e-3)
 
 
 def test_beyond_the_trained_levels(two_peak):
