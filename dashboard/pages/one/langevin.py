@@ -320,7 +320,7 @@ def _bias(chain: Chain, scan: tuple[StepSizeScan, Extrapolation] | None, exact: 
                 for e, v, s in zip(measured.epsilon, measured.value, measured.error, strict=True)
             ),
             Points(measured.epsilon, measured.value, "data", 6, "measured", 1.0),
-            Rule(y=exact, label="exact", color="exact"),
+            Rule(y=exact, label=f"exact {exact:.5g}", color="exact"),
         ],
         title=title,
         xlabel="ε",

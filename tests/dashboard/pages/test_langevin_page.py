@@ -116,7 +116,7 @@ def test_the_step_size_bias_is_measured_and_extrapolated(tab):
     assert any(isinstance(s, Band) for s in panel.series)
     rule = next(s for s in panel.series if isinstance(s, Rule))
     assert rule.y == pytest.approx(exact)
-    assert "exact 1.0625" in panel.note
+    assert rule.label == "exact 1.0625"
     assert panels(chain)["bias"].note == "measuring …"
 
 
@@ -136,7 +136,7 @@ def test_the_chain_is_streamed_paused_and_stopped(one, wait):
     assert tab.stage.scene is still
     tab.run.clicks += 1
     wait(lambda: tab.stage.scene is not still)
-    wait(lambda: "exact" in {p.id: p for p in tab.stage.scene.panels}["bias"].note)
+    wait(lambda: "ε → 0: " in {p.id: p for p in tab.stage.scene.panels}["bias"].note)
     view.state.tab = "line"
     wait(lambda: not running())
     view.state.tab = "langevin"
