@@ -51,8 +51,11 @@ export class Controls {
     el.title = title;
     el.setAttribute("aria-label", title);
     el.dataset.act = name;
-    // A mouse leaves the focus on the stage, so that space goes on meaning play.
-    el.addEventListener("pointerdown", (event) => event.preventDefault());
+    // A mouse gives the focus to the stage, not to the button, so that space goes on meaning play.
+    el.addEventListener("pointerdown", (event) => {
+      event.preventDefault();
+      el.closest(".stage-root").focus({ preventScroll: true });
+    });
     el.addEventListener("click", act);
     return el;
   }
