@@ -9,6 +9,7 @@ from core.contracts import score_at
 from core.diffusion.backward import flow
 from core.diffusion.gaussian import GaussianScore
 from core.diffusion.grids import time_grid
+from core.diffusion.learned import LearnedScore
 from core.diffusion.linear_part import LinearPart
 from core.diffusion.training import Trainer, TrainingConfig
 from core.jobs import Token
