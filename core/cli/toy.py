@@ -54,7 +54,9 @@ def add_to(commands) -> None:
     numerics.add_argument("--grid", choices=GRIDS, default="uniform", help="where they lie (default uniform)")
     numerics.add_argument("--paths", type=whole_number, default=100_000, metavar="N", help="paths (default 100000)")
     numerics.add_argument("--seed", type=seed, default=0, metavar="N", help="the same seed, the same paths (default 0)")
-    numerics.add_argument("--device", choices=DEVICES, default="cpu", help="where it runs (default cpu)")
+    numerics.add_argument(
+        "--device", choices=DEVICES, default="auto", help="where it runs (default auto: a GPU where there is one)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.set_defaults(run=run, parser=parser)
 
