@@ -79,7 +79,7 @@ def solve_backward(
 
     ``∂_τ Q = -∂_x [(-b + g² score) Q] + ½ g² ∂_x² Q, τ = T - t`` (Anderson's process, arXiv:2309.17082). It starts
     at ``times[0]`` from ``start``: "matched", the normal law with the mean and covariance that the forward process
-    has there; "noise", N(0, Ξ); or any density of x, for instance a NormalDensity or a UniformDensity.
+    has there; "noise", N(f·mean, Ξ); or any density of x, for instance a NormalDensity or a UniformDensity.
 
     ``mean`` (dim,) and ``covariance`` (dim, dim) of the data set the matched start and the grid's motion; ``window``
     (dim, 2) is an interval that holds the data. Each is taken from the score model if that has it (as targets do).
@@ -184,7 +184,7 @@ def _prior(kind: str, schedule: Schedule, t: float, mean: np.ndarray, covariance
     if kind == "matched":
         return NormalDensity(f * mean, f**2 * covariance + xi * np.eye(len(mean)))
     if kind == "noise":
-        return NormalDensity(np.zeros(len(mean)), xi)
+        return NormalDensity(f * mean, xi)
     raise ValueError(f"start must be 'matched', 'noise' or a density, got {kind!r}")
 
 
