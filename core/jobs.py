@@ -6,6 +6,7 @@ thread, because the pool itself is the parallelism.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +19,7 @@ from core.contracts import Cancelled
 from core.devices import cores
 
 R = TypeVar("R")
+log = logging.getLogger(__name__)
 
 
 @cache
@@ -68,10 +70,12 @@ class Token:
         self._event = threading.Event()
 
     def cancel(self) -> None:
+        """Ask the computation to stop; it does at its next ``check``."""
         self._event.set()
 
     @property
     def cancelled(self) -> bool:
+        """Whether it has been asked to stop."""
         return self._event.is_set()
 
     def check(self) -> None:
@@ -141,6 +145,12 @@ class Latest:
                 pass
             except Exception as error:
                 if not token.cancelled:
-                    self._fail(error)
+                    self._report(error)
             finally:
                 self._quick = False
+
+    def _report(self, error: Exception) -> None:
+        try:
+            self._fail(error)
+        except Exception:  # whoever cannot show one error must still get answers to later requests
+            log.exception("an error could not be reported: %s", error)

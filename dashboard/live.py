@@ -22,6 +22,7 @@ class Live:
     def __init__(self, deliver: Callable[[Any], None], fail: Callable[[Exception], None]) -> None:
         self._deliver, self._fail = deliver, fail
         self._document = pn.state.curdoc
+        self._closed = False
         self._early: list[Callable[[], None]] | None = None
         if self._document is not None and self._document.session_context is not None and not pn.state.loaded:
             self._early = []
@@ -39,7 +40,9 @@ class Live:
         self._latest.submit(stages)
 
     def soon(self, call: Callable[..., None], *arguments: Any) -> None:
-        """Call on the session's loop, from any thread; dropped when the session has ended."""
+        """Call on the session's loop, from any thread; dropped once this is closed."""
+        if self._closed:
+            return
         document = self._document
         if document is None or document.session_context is None:
             call(*arguments)
@@ -47,6 +50,8 @@ class Live:
         document.add_next_tick_callback(partial(self._hand_over, partial(call, *arguments)))
 
     def _hand_over(self, call: Callable[[], None]) -> None:
+        if self._closed:
+            return
         if self._early is None:
             call()
         else:
@@ -55,10 +60,13 @@ class Live:
     def _loaded(self) -> None:
         early, self._early = self._early or [], None
         for call in early:
-            call()
+            self._hand_over(call)
 
     def cancel(self) -> None:
+        """Drop what runs and what waits."""
         self._latest.cancel()
 
     def close(self) -> None:
+        """The session ends: cancel, take no more requests, and deliver nothing that is still under way."""
+        self._closed = True
         self._latest.close()

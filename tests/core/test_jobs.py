@@ -200,6 +200,25 @@ def test_errors_are_reported_and_do_not_stop_the_next_request():
     assert [str(error) for error in desk.errors] == ["no"]
 
 
+def test_a_report_that_fails_does_not_stop_the_next_request():
+    results = []
+
+    def fail(error):
+        raise RuntimeError("the page is gone") from error
+
+    latest = Latest(results.append, fail)
+
+    def broken(token):
+        yield "quick"
+        raise ValueError("no")
+
+    for request in (broken, lambda token: iter(["next"])):
+        latest.submit(request)
+        if latest.future is not None:
+            latest.future.result(PATIENCE)
+    assert results == ["quick", "next"]
+
+
 def test_error_of_a_cancelled_request_is_silent():
     desk, started, gate = Desk(), threading.Event(), threading.Event()
 
