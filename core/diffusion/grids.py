@@ -15,8 +15,8 @@ def time_grid(schedule: Schedule, steps: int, kind: str = "uniform", t_min: floa
     """``steps + 1`` falling times from the start of the backward process to ``t_min``.
 
     ``uniform`` is equidistant in t, ``log`` in log t, ``variance`` in Ξ, and ``karras`` in σ̃^{1/7}
-    (arXiv:2206.00364, equation 5), the last two from at most σ̃ = SIGMA_CAP. Raises ValueError for a grid that is not one of
-    GRIDS, fewer than one step, or t_min outside (0, t_max).
+    (arXiv:2206.00364, equation 5), the last two from at most σ̃ = SIGMA_CAP. Raises ValueError for a grid that is not
+    one of GRIDS, fewer than one step, or t_min outside (0, t_max).
     """
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
