@@ -56,9 +56,11 @@ class Schedule(ABC):
         return self.T
 
     def g(self, t: Array) -> Array:
+        """g(t), the noise strength."""
         return np.sqrt(self.g2(t))
 
     def k(self, t: Array) -> Array:
+        """k(t), the damping: g² or 0."""
         return self.g2(t) if self.preserving else np.zeros_like(np.asarray(t, dtype=float))
 
     def f(self, t: Array, s: Array = 0.0) -> Array:

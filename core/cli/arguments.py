@@ -35,10 +35,12 @@ def whole_number(text: str) -> int:
 
 
 def seed(text: str) -> int:
+    """A whole number of at least 0."""
     return _whole(text, 0)
 
 
 def positive(text: str) -> float:
+    """A positive finite number."""
     value = _number(text)
     if not (math.isfinite(value) and value > 0):
         raise argparse.ArgumentTypeError(f"must be a positive number, got {text!r}")
@@ -51,6 +53,7 @@ def numbers(text: str) -> list[float]:
 
 
 def add_target(parser: argparse.ArgumentParser, choices: tuple[str, ...]) -> None:
+    """Add the target, one of ``choices``, and the components of a mixture."""
     parser.add_argument("target", metavar="TARGET", choices=choices, help=f"one of {', '.join(choices)}")
     group = parser.add_argument_group("components of a mixture (numbers, separated by blanks or commas)")
     for name, what in (("means", "means"), ("stds", "standard deviations"), ("weights", "weights, of any sum")):
@@ -74,6 +77,7 @@ def make(arguments: argparse.Namespace) -> Target:
 
 
 def warn(sentence: str) -> None:
+    """Print a warning to stderr."""
     print(f"stoqlab: warning: {sentence}", file=sys.stderr)
 
 

@@ -37,6 +37,7 @@ examples:
 
 
 def add_to(commands) -> None:
+    """Add this command and its arguments to the parser's commands."""
     parser = commands.add_parser(
         "toy", help="run a backward process and print its cumulants", description=_DESCRIPTION, epilog=_EPILOG
     )
@@ -62,6 +63,7 @@ def add_to(commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Do what the arguments ask for; returns the exit status. Raises ValueError for arguments that do not fit."""
     from core.diffusion.run import run_backward
     from core.schedule import make_schedule
 

@@ -29,6 +29,7 @@ examples:
 
 
 def add_to(commands) -> None:
+    """Add this command and its arguments to the parser's commands."""
     parser = commands.add_parser(
         "toy-train", help="train a score on samples of a target", description=_DESCRIPTION, epilog=_EPILOG
     )
@@ -47,6 +48,7 @@ def add_to(commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Do what the arguments ask for; returns the exit status. Raises ValueError for arguments that do not fit."""
     out: Path = arguments.out
     if out.is_dir():
         raise ValueError(f"--out must name a file, {out} is a folder")

@@ -80,9 +80,11 @@ class Recorder:
             self.centre = schedule.f(times) * float(target.mean[0])
 
     def chunk(self, first: int) -> Chunk:
+        """An empty record for the chunk of paths that begins with number ``first``."""
         return Chunk(self, first)
 
     def merge(self, chunks: list[Chunk], total: int) -> Frames:
+        """The frames of all ``total`` paths, from the chunks in their order."""
         paths = np.concatenate([np.stack(c.paths) for c in chunks if c.paths], axis=1)
         if not self.flat:
             return Frames(self.times, total, paths)

@@ -196,6 +196,7 @@ class Trainer:
 
     @property
     def record(self) -> TrainingRecord:
+        """Where the score comes from, as of now."""
         scale = self.normalisation.scale
         return TrainingRecord(
             target=self.target,

@@ -26,10 +26,12 @@ class Grid:
 
     @property
     def dim(self) -> int:
+        """Number of axes."""
         return len(self.window)
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Cells along each axis."""
         return (self.cells,) * self.dim
 
     @property

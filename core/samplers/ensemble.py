@@ -48,6 +48,7 @@ class Thermalisation:
 
     @property
     def finished(self) -> bool:
+        """Whether this is the last report."""
         return self.done == self.total
 
     def drift(self) -> float:

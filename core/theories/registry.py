@@ -39,14 +39,17 @@ def formula(text: str = "x^2/2 + 2*cos(3*x)") -> Formula:
 
 
 def circle(thickness: float = 0.05) -> Curve:
+    """Points on a circle, with a Gaussian thickness."""
     return Curve("circle", thickness)
 
 
 def spiral(thickness: float = 0.05) -> Curve:
+    """Points on a spiral, with a Gaussian thickness."""
     return Curve("spiral", thickness)
 
 
 def line(thickness: float = 0.05) -> Curve:
+    """Points on a straight line, with a Gaussian thickness."""
     return Curve("line", thickness)
 
 
