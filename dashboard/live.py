@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -23,16 +24,16 @@ class Live:
         self._deliver, self._fail = deliver, fail
         self._document = pn.state.curdoc
         self._closed = False
-        self._early: list[Callable[[], None]] | None = None
-        if self._document is not None and self._document.session_context is not None and not pn.state.loaded:
-            self._early = []
+        self._results: deque[Callable[[], None]] = deque()
+        self._ready = self._document is None or self._document.session_context is None or pn.state.loaded
+        if not self._ready:
             pn.state.onload(self._loaded)
         self._latest = Latest(lambda result: self.soon(deliver, result), lambda error: self.soon(fail, error))
 
     def submit(self, stages: Callable[[Token], Iterator[Any]], with_page: bool = False) -> None:
         """Answer this request next. With ``with_page`` the first, quick result of a page that is still being built is
         made on the spot, so that the page opens with a picture."""
-        if with_page and self._early is not None:
+        if with_page and not self._ready:
             try:
                 self._deliver(next(stages(Token())))
             except Exception as error:
@@ -47,20 +48,17 @@ class Live:
         if document is None or document.session_context is None:
             call(*arguments)
             return
-        document.add_next_tick_callback(partial(self._hand_over, partial(call, *arguments)))
+        # Callbacks from before the session exists run in any order, the results nevertheless in theirs.
+        self._results.append(partial(call, *arguments))
+        document.add_next_tick_callback(lambda: self._hand_over())
 
-    def _hand_over(self, call: Callable[[], None]) -> None:
-        if self._closed:
-            return
-        if self._early is None:
-            call()
-        else:
-            self._early.append(call)
+    def _hand_over(self) -> None:
+        while self._ready and self._results:
+            self._results.popleft()()
 
     def _loaded(self) -> None:
-        early, self._early = self._early or [], None
-        for call in early:
-            self._hand_over(call)
+        self._ready = True
+        self._hand_over()
 
     def cancel(self) -> None:
         """Drop what runs and what waits."""
