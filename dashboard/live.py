@@ -53,7 +53,7 @@ class Live:
         document.add_next_tick_callback(lambda: self._hand_over())
 
     def _hand_over(self) -> None:
-        while self._ready and self._results:
+        while self._ready and self._results and not self._closed:
             self._results.popleft()()
 
     def _loaded(self) -> None:
