@@ -2,7 +2,7 @@
 
 The published score, from a million samples, ends at κ_2,4,6,8 = 1.0692(6), -2.001(2), 16.03(3), -272.7(6) for VE and
 1.0609(5), -1.976(2), 15.72(2), -265.6(6) for VP, exact 1.0625, -2, 16, -272 (arXiv:2410.21212, table 1).
-Run with ``pytest -m slow -s tests/benchmarks/test_training_accuracy.py``; about five minutes on four cores.
+Run with ``pytest -m slow -s tests/benchmarks/test_training_accuracy.py``; some ten minutes.
 """
 
 import time
