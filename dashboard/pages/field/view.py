@@ -48,6 +48,7 @@ class FieldView:
         self.live = Live(self._deliver, self._fail)
         shell.on_close(self.live.close)
         self.run: tuple[FieldRun, Schedule] | None = None
+        self._played = False
         self.sidebar = self._sidebar()
         self.main = [pn.Column(self.note, self.stage, self.equation, self.text, sizing_mode="stretch_width", margin=0)]
         state.param.watch(self.refresh, list(WATCHED))
@@ -97,7 +98,7 @@ class FieldView:
 
     def refresh(self, *_: Any) -> None:
         """Make what the state asks for: the ensemble if it is new, then both processes."""
-        state = self.state
+        state = FieldState(**{name: getattr(self.state, name) for name in WATCHED})  # what the worker reads stays put
         try:
             theory = state.theory()
             request = Request(theory, int(state.configurations), int(state.trajectories), int(state.seed))  # type: ignore[arg-type]
@@ -105,24 +106,13 @@ class FieldView:
                 state.make_schedule()
         except ValueError as problem:
             self.live.cancel()
-            self.stage.param.update(error=str(problem), busy=False)
+            self._fail(problem)
             return
-        options = {
-            "solver": str(state.solver),
-            "grid": str(state.grid),
-            "prior": str(state.prior),
-            "seed": int(state.seed),  # type: ignore[arg-type]
-        }
         self.stage.busy = True
         self.equation.object = "$$" + theory.latex() + "$$"
-        self.live.submit(
-            partial(self._stages, request, state.schedule_for, int(state.steps), int(state.paths), options)
-        )  # type: ignore[arg-type]
+        self.live.submit(partial(self._stages, request, state))
 
-    def _stages(
-        self, request: Request, schedule_for: Any, steps: int, paths: int, options: dict[str, Any], token: Token
-    ) -> Iterator[Any]:
-        index = int(self.state.shown) - 1  # type: ignore[arg-type]
+    def _stages(self, request: Request, state: FieldState, token: Token) -> Iterator[Any]:
         last = 0.0
         ensemble: Ensemble | None = None
         for report in make(request, token):
@@ -130,19 +120,34 @@ class FieldView:
                 ensemble = report
             elif time.monotonic() - last > PICTURE_EVERY:
                 last = time.monotonic()
-                self.stage.push(thermalising_scene(report, index))
+                self.stage.push(thermalising_scene(report, self._index))
                 yield "thermalising", report.done, report.total
         assert ensemble is not None
         gaussian = FieldGaussianScore.fit(ensemble.fields)
-        schedule = schedule_for(gaussian)
-        for few, short in ((QUICK_PATHS, QUICK_STEPS), (paths, steps)):
+        schedule = state.schedule_for(gaussian)
+        paths, steps = int(state.paths), int(state.steps)  # type: ignore[arg-type]
+        work = [(min(QUICK_PATHS, paths), min(QUICK_STEPS, steps)), (paths, steps)]
+        for few, short in dict.fromkeys(work):
             run = run_field(
-                ensemble.fields, schedule, gaussian=gaussian, paths=min(few, paths), steps=min(short, steps),
-                frames=60, token=token, **options,
-            )  # fmt: skip
-            scene = run_scene(run, schedule, index)
+                ensemble.fields,
+                schedule,
+                gaussian=gaussian,
+                solver=str(state.solver),
+                grid=str(state.grid),
+                prior=str(state.prior),
+                seed=int(state.seed),  # type: ignore[arg-type]
+                paths=few,
+                steps=short,
+                frames=60,
+                token=token,
+            )
+            scene = run_scene(run, schedule, self._index)
             scene.block  # noqa: B018  packed here, off the loop
-            yield "run", run, schedule, scene, ensemble, short == steps and few == paths
+            yield "run", run, schedule, scene, ensemble, (few, short) == work[-1]
+
+    @property
+    def _index(self) -> int:
+        return int(self.state.shown) - 1  # type: ignore[arg-type]
 
     def _deliver(self, result: tuple[Any, ...]) -> None:
         if result[0] == "thermalising":
@@ -158,7 +163,8 @@ class FieldView:
             n = len(run.generated)
             self.stage.status = f"{'' if last else 'preview · '}{n} configurations"
             self.stage.busy = not last
-            self.stage.playing = True
+            if not self._played:
+                self._played = self.stage.playing = True
             warnings = [w for w in (ensemble.warning, *run.warnings) if w]
             self.note.param.update(object=" ".join(warnings), visible=bool(warnings))
             self.text.object = self._explain(run)
@@ -176,7 +182,8 @@ class FieldView:
     def _redraw(self, *_: Any) -> None:
         if self.run is not None:
             run, schedule = self.run
-            self.stage.show(run_scene(run, schedule, int(self.state.shown) - 1))  # type: ignore[arg-type]
+            self.stage.show(run_scene(run, schedule, self._index))
 
     def _fail(self, error: Exception) -> None:
-        self.stage.param.update(error=str(error) or type(error).__name__, busy=False)
+        text = str(error) or type(error).__name__
+        self.stage.param.update(error=text[:1].upper() + text[1:], busy=False)

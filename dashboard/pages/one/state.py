@@ -43,9 +43,9 @@ class OneState(ProcessState):
     target = param.Selector(
         default="two-peak", objects=TARGETS, doc="The distribution that is dissolved and re-formed."
     )
-    means = param.String("-1.5, 0.5, 2", doc="Centres of the Gaussian peaks.")
-    stds = param.String("0.4, 0.25, 0.5", doc="Widths of the Gaussian peaks, all positive.")
-    weights = param.String("0.5, 0.3, 0.2", doc="Weights of the Gaussian peaks; they are normalised.")
+    means = param.String("-0.8, 1.5", doc="Centres of the Gaussian peaks.")
+    stds = param.String("0.3, 0.5", doc="Widths of the Gaussian peaks, all positive.")
+    weights = param.String("0.65, 0.35", doc="Weights of the Gaussian peaks; they are normalised.")
     mu2 = param.Number(-1.0, bounds=(-4.0, 4.0), doc="μ² of S = ½ μ² φ² + g φ⁴/4!: two wells if negative.")
     coupling = param.Number(0.4, bounds=(0.05, 6.0), doc="g of S = ½ μ² φ² + g φ⁴/4!: the self-interaction.")
     formula = param.String("x**4/4 - x**2", doc="A potential S(x); the law is exp(-S). Try cosh(x) - 2*cos(3*x).")
@@ -84,7 +84,8 @@ class OneState(ProcessState):
         if self.target == "formula":
             return make_target("formula", text=str(self.formula))
         if self.target == "quartic":
-            return make_target("quartic", mu2=self.mu2, g=self.coupling)
+            name = "double-well" if float(self.mu2) < 0 else "quartic"  # type: ignore[arg-type]
+            return make_target(name, mu2=self.mu2, g=self.coupling)
         return make_target("two-peak")
 
     def make_plane_target(self) -> Target:

@@ -26,7 +26,7 @@ SHOW_EVERY = 0.4  # seconds between pictures of the loss
 class ScoreTraining(param.Parameterized):
     """*Train* for the present target: a thread of its own, live loss, stop; the result serves every schedule.
 
-    ``target`` gives the target to train on; ``on_model`` is called on the session's loop when a model is ready.
+    ``target`` gives the target to train on; ``listeners`` are called on the session's loop when a model is ready.
     """
 
     steps = param.Integer(
@@ -90,7 +90,7 @@ class ScoreTraining(param.Parameterized):
             f"({model.record.seconds:.0f} s), for σ̃ from {model.record.sigma_min:.2g} to {model.record.sigma_max:.2g}."
             if model
             else "No score has been learned for this target yet."
-        ).replace(",", " ", 1)
+        ).replace(",", " ")
 
     def _start(self, _: Any = None) -> None:
         if self.running:

@@ -62,9 +62,11 @@ class OneView:
             margin=0,
         )
         self.bar.param.watch(lambda event: state.param.update(tab=TABS[event.new]), "active")
-        state.param.watch(self._arrange, ["tab", "target", "plane_target", "score"])
+        state.param.watch(self._arrange, ["tab", "target", "plane_target", "score", "metropolis"])
+        state.param.watch(self._open, "tab")
         self.main = [self.bar]
         self._arrange()
+        self._open()
 
     def _training_target(self) -> Any:
         return self.state.make_plane_target() if self.state.tab == "plane" else self.state.make_target()
@@ -85,10 +87,21 @@ class OneView:
         )  # fmt: skip
         self.learning = learned
         sections = {
-            "Target": ["target", "means", "stds", "weights", "mu2", "coupling", "formula", "plane_target", "thickness"],
+            "Target": [
+                "target",
+                "means",
+                "stds",
+                "weights",
+                "mu2",
+                "coupling",
+                "formula",
+                "plane_target",
+                "thickness",
+                "seed",
+            ],
             "Noise schedule": self.schedule.items(),
             "Score": ["score", learned],
-            "Backward process": ["solver", "grid", "steps", "paths", "prior", "seed", "moments"],
+            "Backward process": ["solver", "grid", "steps", "paths", "prior", "moments"],
             "Langevin process": ["epsilon", "metropolis", "noise_strength", "therm", "chains"],
         }
         self.cards = {
@@ -120,5 +133,10 @@ class OneView:
             self.cards["Langevin process"].visible = langevin
             self.learning.visible = state.score == "learned"
             self.training.describe()
-        self.bar.active = TABS.index(str(state.tab))
-        self.tab(str(state.tab)).show()
+            w["noise_strength"].visible = not state.metropolis
+
+    def _open(self, *_: Any) -> None:
+        """Bring the present tab to the front."""
+        name = str(self.state.tab)
+        self.bar.active = TABS.index(name)
+        self.tab(name).show()

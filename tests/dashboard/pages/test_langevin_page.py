@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from core.jobs import Token
-from dashboard.pages.one.langevin import LINES, STRENGTHS, WINDOW, _scan, chain_scene
+from dashboard.pages.one.chain import LINES, STRENGTHS, WINDOW, make_chain
+from dashboard.pages.one.chain_scene import chain_scene, scan_step_sizes
 from dashboard.stage import Band, Bars, Line, Rule
 
 
@@ -24,7 +25,7 @@ def run(chain, steps: int, batch: int = 50):
 
 
 def panels(chain, scan=None):
-    return {panel.id: panel for panel in chain_scene(chain, scan).panels}
+    return {panel.id: panel for panel in chain_scene(chain, chain.statistics(), scan).panels}
 
 
 HARMONIC = "target=formula&formula=x**2/2&chains=4000&therm=600&seed=2"
@@ -33,7 +34,7 @@ HARMONIC = "target=formula&formula=x**2/2&chains=4000&therm=600&seed=2"
 @pytest.mark.parametrize("strength", STRENGTHS)
 def test_a_noise_strength_that_changes_with_time_changes_the_clock_and_nothing_else(tab, strength):
     """S = ½ x² from x_0: ⟨x²⟩ = v + (x_0² - v) a² with a² = Π(1 - h)² → e^{-2τ}, at the clock τ whatever g(t)."""
-    chain = tab(f"{HARMONIC}&epsilon=0.01&noise_strength={strength}").make_chain()
+    chain = make_chain(tab(f"{HARMONIC}&epsilon=0.01&noise_strength={strength}").state)
     start = float(chain.state.x[0, 0])
     run(chain, 1500)
     clock, mean = np.array(chain.clock), np.array(chain.mean)
@@ -54,9 +55,8 @@ def test_a_noise_strength_that_changes_with_time_changes_the_clock_and_nothing_e
 @pytest.mark.parametrize("metropolis", ["false", "true"])
 def test_the_histogram_is_the_law(tab, metropolis):
     """Not exp(-2S): the bars after thermalisation lie on the exact density."""
-    chain = tab(
-        f"target=quartic&coupling=3&epsilon=0.02&metropolis={metropolis}&chains=2000&therm=600&seed=1"
-    ).make_chain()
+    page = tab(f"target=quartic&coupling=3&epsilon=0.02&metropolis={metropolis}&chains=2000&therm=600&seed=1")
+    chain = make_chain(page.state)
     run(chain, 2600, 20)
     drawn = panels(chain)["histogram"].series
     bars = next(s for s in drawn if isinstance(s, Bars))
@@ -75,7 +75,7 @@ def test_the_histogram_is_the_law(tab, metropolis):
 
 
 def test_the_mean_comes_to_its_exact_value(tab):
-    chain = run(tab(f"{HARMONIC}&epsilon=0.05").make_chain(), 1000)
+    chain = run(make_chain(tab(f"{HARMONIC}&epsilon=0.05").state), 1000)
     mean = panels(chain)["mean"]
     line, rule = mean.series
     assert rule.y == pytest.approx(1)
@@ -84,7 +84,7 @@ def test_the_mean_comes_to_its_exact_value(tab):
 
 
 def test_trajectories_autocorrelation_and_thermalisation(tab):
-    chain = tab(f"{HARMONIC}&epsilon=0.05").make_chain()
+    chain = make_chain(tab(f"{HARMONIC}&epsilon=0.05").state)
     run(chain, 600)
     before = panels(chain)
     assert not any(isinstance(s, Bars) for s in before["histogram"].series)
@@ -107,11 +107,11 @@ def test_trajectories_autocorrelation_and_thermalisation(tab):
 
 def test_the_step_size_bias_is_measured_and_extrapolated(tab):
     target = tab("target=two-peak").state.make_target()
-    ((scan, fit),) = _scan(target, 3, Token())
+    ((scan, fit),) = scan_step_sizes(target, 3, Token())
     exact = 1.0625
     assert abs(fit.value - exact) < 5 * fit.error
     assert abs(scan.value[-1] - exact) > 5 * scan.error[-1]  # the largest step is visibly wrong
-    chain = run(tab("target=two-peak").make_chain(), 50)
+    chain = run(make_chain(tab("target=two-peak").state), 50)
     panel = panels(chain, (scan, fit))["bias"]
     assert any(isinstance(s, Band) for s in panel.series)
     rule = next(s for s in panel.series if isinstance(s, Rule))
@@ -151,11 +151,11 @@ def running() -> list[threading.Thread]:
 
 def test_every_start_is_the_same_chain(tab):
     page = tab("chains=30&seed=9")
-    a, b = run(page.make_chain(), 100), run(page.make_chain(), 100, batch=10)
+    a, b = run(make_chain(page.state), 100), run(make_chain(page.state), 100, batch=10)
     assert (a.state.x == b.state.x).all()
     assert a.clock == pytest.approx(b.clock)
     page.state.seed = 10
-    assert not (run(page.make_chain(), 100).state.x == a.state.x).all()
+    assert not (run(make_chain(page.state), 100).state.x == a.state.x).all()
 
 
 def test_a_step_that_is_too_large_is_named(one, wait):

@@ -15,7 +15,7 @@ from core.jobs import Token
 from core.theories.registry import make_target
 from dashboard.address import decode, encode
 from dashboard.pages.field.state import FieldState
-from dashboard.pages.one.picture import paint
+from dashboard.pages.one.picture import full_quality, paint
 from dashboard.pages.one.state import OneState
 from dashboard.pages.one.table import table_html, table_rows
 from dashboard.shell import Shell, build_page
@@ -46,7 +46,7 @@ def test_a_quick_picture_comes_first_then_the_one_asked_for_then_the_table(one, 
     view.state.tab = "line"
     assert tab.stage.busy
     wait(lambda: "table" in seen)
-    assert seen == ["preview · 1 500 paths", "2 000 paths", "table"]
+    assert seen == ["preview · 1\u202f500 paths", "2\u202f000 paths", "table"]
     assert tab.stage.playing
     wait(lambda: not tab.stage.busy)
     assert not tab.picture.preview
@@ -77,12 +77,12 @@ MISTAKES = {
     "formula": ({"target": "formula", "formula": "x**4/"}, "The potential 'x**4/' cannot be read"),
     "not normalisable": ({"target": "formula", "formula": "-x**2"}, "normalis"),
     "mixture, words": ({"target": "mixture", "means": "left, right"}, "Means: 'left, right' is not a list of numbers"),
-    "mixture, negative width": ({"target": "mixture", "stds": "0.4, -1, 1"}, "must be positive, got [0.4, -1.0, 1.0]"),
-    "mixture, lengths": ({"target": "mixture", "weights": "1, 2"}, "one entry for each component"),
+    "mixture, negative width": ({"target": "mixture", "stds": "0.4, -1"}, "must be positive, got [0.4, -1.0]"),
+    "mixture, lengths": ({"target": "mixture", "weights": "1, 2, 3"}, "one entry for each component"),
     "drawn, not points": ({"schedule": "drawn", "drawn": "up and down"}, "Drawn schedule"),
     "drawn, negative": ({"schedule": "drawn", "drawn": "0:1 1:-3"}, "must be positive"),
     "drawn, times": ({"schedule": "drawn", "drawn": "0:1 0.5:2"}, "must rise from 0 to 1"),
-    "no learned score": ({"target": "mixture", "score": "learned"}, "press Train"),
+    "no learned score": ({"target": "formula", "score": "learned"}, "press Train"),
 }
 
 
@@ -191,7 +191,7 @@ def test_the_address_keeps_all_digits(kind):
 def test_the_table_compares_exact_data_and_runs(one):
     view = one("tab=langevin&seed=3&steps=300")
     order = view.tab("line").order()
-    picture = paint(order, order.full, Token())
+    picture = paint(order, full_quality(order), Token())
     learned = Trainer(order.target, TrainingConfig(steps=300, batch=512, samples=20_000), seed=1)
     learned.run()
     rows, caption = table_rows(order, picture, learned.score(), Token())
@@ -212,7 +212,7 @@ def test_the_table_compares_exact_data_and_runs(one):
         assert (np.abs(row.cumulants.value - exact) <= 5 * row.cumulants.error + bias).all()
     assert (np.abs(rows[5].cumulants.value - exact)[[2, 4]] < 0.1 * np.abs(exact)[[2, 4]]).all()
     html = table_html(rows, caption)
-    assert "20,000 paths" in html
+    assert "20\u202f000 paths" in html
     assert html.count("<tr>") == 8
     cells = re.findall(r"<td[^>]*>([^<]*)</td>", html)
     assert cells[:4] == ["1.0625", "−2", "16", "−272"]
@@ -222,7 +222,7 @@ def test_the_table_compares_exact_data_and_runs(one):
 def test_the_table_shows_odd_cumulants_where_they_are_not_zero(one):
     view = one("tab=langevin&seed=3&target=mixture&paths=2000&steps=50")
     order = view.tab("line").order()
-    rows, caption = table_rows(order, paint(order, order.full, Token()), None, Token())
+    rows, caption = table_rows(order, paint(order, full_quality(order), Token()), None, Token())
     html = table_html(rows, caption)
     assert all(f"κ{n}" in html for n in "₁₂₃₄₅₆₇₈")
     assert len(rows) == 5
@@ -231,7 +231,7 @@ def test_the_table_shows_odd_cumulants_where_they_are_not_zero(one):
 def test_far_off_numbers_are_coloured(one):
     view = one("tab=langevin&seed=3&score=gaussian&paths=5000&steps=50")
     order = view.tab("line").order()
-    rows, caption = table_rows(order, paint(order, order.full, Token()), None, Token())
+    rows, caption = table_rows(order, paint(order, full_quality(order), Token()), None, Token())
     lines = table_html(rows, caption).split("<tr>")
     assert "class=far" in lines[4]  # the Gaussian score's κ₄
     assert "class=far" not in lines[2]

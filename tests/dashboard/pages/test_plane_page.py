@@ -121,7 +121,7 @@ def test_the_tab_shows_a_quick_picture_and_then_the_one_asked_for(one, wait):
     tab.stage.param.watch(lambda event: seen.append(event.new), "status")
     view.state.plane_target = "circle"
     wait(lambda: len(seen) == 2 and not tab.stage.busy)
-    assert seen == ["preview · 800 paths", "1 000 paths"]
+    assert seen == ["preview · 800 paths", "1\u202f000 paths"]
     assert tab.stage.playing
     assert view.tab("line").picture is None  # behind, and idle
     assert view.widgets["thickness"].visible

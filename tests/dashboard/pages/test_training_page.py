@@ -7,7 +7,7 @@ import torch
 from core.jobs import Token
 from core.theories.registry import make_target
 from dashboard.pages.one import training as module
-from dashboard.pages.one.picture import paint
+from dashboard.pages.one.picture import full_quality, paint
 
 PAGE = "tab=langevin&target=quartic&mu2=-1.1"  # a law for which no score is shipped
 
@@ -95,7 +95,7 @@ def test_one_training_serves_every_schedule(view, wait):
     for schedule in ("ve", "vp", "drawn"):
         view.state.param.update(schedule=schedule, drawn="0:1 0.5:5 1:40")
         order = view.tab("line").order()
-        end = paint(order, order.full, Token()).cumulants
+        end = paint(order, full_quality(order), Token()).cumulants
         assert end[2].value[-1] == pytest.approx(kappa[2], rel=0.1)
         assert end[4].value[-1] == pytest.approx(kappa[4], rel=0.2)
 
