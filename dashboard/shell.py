@@ -9,7 +9,6 @@ from __future__ import annotations
 import html
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -101,7 +100,7 @@ def open_page() -> None:
 
         def closed(session_context: Any) -> None:
             shell.close()
-            _forget(page, document)
+            _forget(document)
 
         pn.state.on_session_destroyed(closed)
 
@@ -138,6 +137,7 @@ def build_page(search: str = "") -> tuple[pmui.Page, Shell]:
             )
         ],
     )
+    _ignore_busy(page)
     page.link(shell, dark_theme="dark")
 
     def draw_header(*_: Any) -> None:
@@ -182,14 +182,21 @@ def _unknown(name: str) -> Content:
     return Content("Not found", main=[pn.pane.Markdown(text, margin=(20, 30), styles={"font-size": "15px"})])
 
 
-def _forget(page: pmui.Page, document: Any) -> None:
-    """Let go of a finished session: the page watches the process-wide busy flag, and that would keep it for ever."""
+def _ignore_busy(page: pmui.Page) -> None:
+    """Stop the page from watching the process-wide busy flag, which it has no indicator for.
+
+    The flag changes twice with every event of every session, and each time all models of the page are looked through:
+    half the time that the server needs to answer a slider. It would also keep a finished session for ever.
+    """
     private = page._param__private
     for _, watcher in private.ref_watchers:
         for w in watcher if isinstance(watcher, list) else [watcher]:
-            with suppress(Exception):
-                (w.inst or w.cls).param.unwatch(w)
+            (w.inst or w.cls).param.unwatch(w)
     private.ref_watchers.clear()
     private.refs.clear()
+
+
+def _forget(document: Any) -> None:
+    """Let go of a finished session."""
     for ref in [ref for ref, (_, _, doc, _) in panel_state._views.items() if doc is document]:
         del panel_state._views[ref]
