@@ -30,12 +30,14 @@ class Live:
             pn.state.onload(self._loaded)
         self._latest = Latest(lambda result: self.soon(deliver, result), lambda error: self.soon(fail, error))
 
-    def submit(self, stages: Callable[[Token], Iterator[Any]], with_page: bool = False) -> None:
-        """Answer this request next. With ``with_page`` the first, quick result of a page that is still being built is
-        made on the spot, so that the page opens with a picture."""
-        if with_page and not self._ready:
+    def submit(self, stages: Callable[[Token], Iterator[Any]], at_once: Callable[[Token], Any] | None = None) -> None:
+        """Answer this request next. For a page that is still being built ``at_once(token)`` is called on the spot and
+        its result delivered, so that the page opens with a picture: it must be quick, and may be None."""
+        if at_once is not None and not self._ready:
             try:
-                self._deliver(next(stages(Token())))
+                quick = at_once(Token())
+                if quick is not None:
+                    self._deliver(quick)
             except Exception as error:
                 self._fail(error)
         self._latest.submit(stages)
@@ -68,3 +70,9 @@ class Live:
         """The session ends: cancel, take no more requests, and deliver nothing that is still under way."""
         self._closed = True
         self._latest.close()
+
+
+def sentence(error: Exception) -> str:
+    """What to show of an error: its text, or its kind where it has none, with a capital letter."""
+    text = str(error) or type(error).__name__
+    return text[:1].upper() + text[1:]

@@ -48,8 +48,9 @@ class Frames:
     """What was kept of ``total`` paths at ``times`` (F,): rising for the forward process, falling for the backward.
 
     ``paths`` (F, bundle, dim) are the first paths; ``edges`` (F, bins+1) and ``counts`` (F, bins) the histograms,
-    paths beyond the edges not counted; ``sums`` the power sums of x, and ``noise_sums``, of the forward process alone,
-    those of the noise ``x_t - f x_0`` in the same paths. All but ``paths`` are None in two dimensions.
+    paths beyond the edges not counted; ``sums`` the power sums of x, and ``difference_sums``, of the forward process
+    alone, those of x_t - n_t, path by path, where n_t is the noise that the path has received. All but ``paths`` are
+    None in two dimensions.
     """
 
     times: np.ndarray
@@ -58,7 +59,7 @@ class Frames:
     edges: np.ndarray | None = None
     counts: np.ndarray | None = None
     sums: PowerSums | None = None
-    noise_sums: PowerSums | None = None
+    difference_sums: PowerSums | None = None
 
     def density(self) -> np.ndarray:
         """The histograms as densities of x, (F, bins), normalised by all paths, those beyond the edges included."""
@@ -90,8 +91,8 @@ class Recorder:
             return Frames(self.times, total, paths)
         counts = np.sum([c.counts for c in chunks], axis=0)
         sums = _total([c.sums for c in chunks])
-        noise_sums = _total([c.noise_sums for c in chunks if c.noise_sums is not None]) if self.noise else None
-        return Frames(self.times, total, paths, self.edges, counts, sums, noise_sums)
+        differences = [c.difference_sums for c in chunks if c.difference_sums is not None]
+        return Frames(self.times, total, paths, self.edges, counts, sums, _total(differences) if differences else None)
 
 
 class Chunk:
@@ -104,10 +105,10 @@ class Chunk:
             frames = len(recorder.times)
             self.counts = np.zeros((frames, recorder.bins), dtype=np.int64)
             self.sums = PowerSums(frames, shift=recorder.centre)
-            self.noise_sums = PowerSums(frames) if recorder.noise else None
+            self.difference_sums = PowerSums(frames, shift=recorder.centre) if recorder.noise else None
 
     def add(self, frame: int, x: Tensor, noise: Tensor | None = None) -> None:
-        """Reduce the positions ``x`` (n, dim) of this chunk's paths, and their noise part, at one frame."""
+        """Reduce the positions ``x`` (n, dim) of this chunk's paths, and the noise in them, at one frame."""
         x = x.cpu()
         if self.first < self.recorder.bundle:
             self.paths.append(x[: self.recorder.bundle - self.first].numpy().copy())
@@ -116,8 +117,8 @@ class Chunk:
         self.sums.add(x, self.first, frame)
         low, high = self.recorder.ends[frame]
         self.counts[frame] = torch.histc(x, self.recorder.bins, low, high).numpy()
-        if self.noise_sums is not None and noise is not None:
-            self.noise_sums.add(noise.cpu(), self.first, frame)
+        if self.difference_sums is not None and noise is not None:
+            self.difference_sums.add(x - noise.cpu(), self.first, frame)
 
 
 def _total(parts: list[PowerSums]) -> PowerSums:

@@ -77,9 +77,9 @@ def run_forward(
 ) -> ForwardRun:
     """Dissolve ``paths`` draws from the target, by exact transitions from frame to frame along one Brownian path each.
 
-    The frames (default ``Record()``) rise from 0 to t_max; beside x, the noise part ``x_t - f x_0`` is reduced too,
-    from which a control variate for the cumulants can be formed. Raises ValueError for arguments out of range and
-    Cancelled once ``token`` is.
+    The frames (default ``Record()``) rise from 0 to t_max; beside x_t, its difference from the noise n_t of the same
+    path is reduced too, for cumulants with the noise removed (``core.statistics.control``). Raises ValueError for
+    arguments out of range and Cancelled once ``token`` is.
     """
     began = time.perf_counter()
     _check_paths(paths)

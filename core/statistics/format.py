@@ -6,6 +6,7 @@ from decimal import Decimal
 from math import isfinite, isnan
 
 MINUS = "−"
+NARROW_SPACE = "\u202f"
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -34,6 +35,11 @@ def with_error(value: float | None, error: float | None = None) -> str:
     digits = f"{e:f}" if e >= 1 else str(int(e.scaleb(-last_digit)))
     sign = MINUS if v < 0 else ""
     return f"{sign}{abs(v):f}({digits})" + (_power_of_ten(power) if power else "")
+
+
+def thousands(count: int) -> str:
+    """A count in groups of three digits, parted by narrow no-break spaces as ISO 80000-1 has it: 20 000."""
+    return f"{count:,}".replace(",", NARROW_SPACE).replace("-", MINUS)
 
 
 def _power_of_ten(exponent: int) -> str:

@@ -2,7 +2,7 @@
 
 import threading
 
-from dashboard.live import Live
+from dashboard.live import Live, sentence
 
 PATIENCE = 30.0
 
@@ -43,3 +43,8 @@ def test_nothing_is_delivered_once_the_page_is_closed():
         future.result(PATIENCE)
     live.soon(results.append, "later still")
     assert results == []
+
+
+def test_an_error_is_shown_as_a_sentence():
+    assert sentence(ValueError("steps must be at least 1")) == "Steps must be at least 1"
+    assert sentence(MemoryError()) == "MemoryError"

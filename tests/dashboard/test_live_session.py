@@ -64,22 +64,29 @@ def test_results_wait_for_the_page_and_keep_their_order(session, backwards):
 def test_a_page_opens_with_its_quick_result(session):
     got = []
     live = Live(got.append, got.append)
-    live.submit(stages("quick", "full"), with_page=True)
-    assert got[:1] == ["quick"]
+    live.submit(stages("full"), at_once=lambda token: "quick")
+    assert got == ["quick"]  # and nothing slower: the rest comes by the loop
     loaded(session)
-    live.submit(stages("next"), with_page=True)
-    assert "next" not in got  # a loaded page gets everything by its loop
+    live.submit(stages("next"), at_once=lambda token: got.append("not on a loaded page"))
+    assert "not on a loaded page" not in got
+    live.close()
+
+
+def test_a_page_without_a_quick_result_waits_for_its_loop(session):
+    got = []
+    live = Live(got.append, got.append)
+    live.submit(stages("full"), at_once=lambda token: None)
+    assert got == []
     live.close()
 
 
 def test_a_quick_result_that_fails_is_told(session):
     def fails(token):
         raise ValueError("sigma must be positive")
-        yield
 
     said = []
-    Live(said.append, lambda error: said.append(str(error))).submit(fails, with_page=True)
-    assert said[0] == "sigma must be positive"
+    Live(said.append, lambda error: said.append(str(error))).submit(stages(), at_once=fails)
+    assert said == ["sigma must be positive"]
 
 
 def test_nothing_arrives_after_the_end(session):

@@ -8,10 +8,9 @@ from core.diffusion.field_run import FieldRun
 from core.samplers.ensemble import Thermalisation
 from core.schedule import Schedule
 from core.statistics.format import with_error
-from dashboard.pages.one.picture import captions
+from dashboard.pages.clock import TICKS, captions, clock_positions, cumulant_axis
 from dashboard.stage import Band, Image, Line, Mark, Panel, Scene
 
-TICKS = [(0.0, "data"), (0.5, "t = ½"), (1.0, "noise"), (1.5, "t = ½"), (2.0, "samples")]
 CHAINS = 24
 """Chains whose history is drawn."""
 RANGE = 2.5
@@ -85,10 +84,6 @@ def cumulant_panel(run: FieldRun, positions: np.ndarray, turn: int, n: int) -> P
     there, back = positions[:turn], positions[turn:]
     predicted, unsure = run.prediction.value[:, n], run.prediction.error[:, n]
     mirrored = 2 - there[::-1]
-    end = float(predicted[0])
-    wide = n == 2 and predicted[-1] > 10 * end
-    linear = float(10.0 ** np.floor(np.log10(max(abs(end), 1e-3))))  # the predicted value stays visible
-    wild = float(np.max(np.abs(f_value) + f_error)) > 5 * np.abs(predicted).max()
     return Panel(
         f"k{n}",
         [
@@ -104,11 +99,8 @@ def cumulant_panel(run: FieldRun, positions: np.ndarray, turn: int, n: int) -> P
         title=f"κ{'₀₁₂₃₄₅₆₇₈'[n]}",
         note=f"{with_error(f_value[0], f_error[0])} → {with_error(b_value[-1], b_error[-1])}",
         clock=True,
-        log_y=wide,
-        symlog_y=wild and not wide,
-        linthresh=linear,
-        ylim=(-1e4 * linear, 1e4 * linear) if wild and not wide else None,
         legend=n == 2,
+        **cumulant_axis(n, predicted, f_value, f_error),
     )
 
 
@@ -118,8 +110,7 @@ def run_scene(run: FieldRun, schedule: Schedule, index: int) -> Scene:
     t = np.concatenate([forward.times, backward.times])
     turn = len(forward.times)
     end = schedule.t_max
-    positions = np.concatenate([forward.times, 2 * end - backward.times]) / end
-    positions[turn] = max(positions[turn], positions[turn - 1] + 1e-4)
+    positions = clock_positions(forward.times, backward.times, end)
     fields = np.concatenate([forward.fields[:, index], backward.fields[:, index]])
     kappa2 = np.concatenate(
         [run.prediction.value[:, 2], np.interp(-backward.times, -forward.times[::-1], run.prediction.value[::-1, 2])]

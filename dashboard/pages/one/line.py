@@ -8,13 +8,12 @@ from typing import Any
 
 import panel as pn
 
-from core.contracts import ScoreModel
-from core.diffusion.gaussian import GaussianScore
 from core.jobs import Token
-from core.theories.base import Target
-from dashboard.live import Live
+from core.statistics.format import thousands
+from dashboard.live import Live, sentence
 from dashboard.pages.one.equations import equations
-from dashboard.pages.one.picture import Order, Picture, pictures
+from dashboard.pages.one.order import Order, make_order
+from dashboard.pages.one.picture import Picture, pictures, preview
 from dashboard.pages.one.scene import build_scene
 from dashboard.pages.one.state import OneState
 from dashboard.pages.one.table import table_html, table_rows
@@ -48,7 +47,7 @@ class LineTab:
         self.content = pn.Column(
             self.note, self.stage, self.equations, self.table, sizing_mode="stretch_width", margin=0
         )
-        state.param.watch(self._changed, list(TRIGGERS))
+        state.param.watch(self.refresh, list(TRIGGERS))
         state.param.watch(self._redraw, "moments")
         training.listeners.append(self.refresh)
         self._stale = True
@@ -67,47 +66,30 @@ class LineTab:
             order = self.order()
         except ValueError as problem:
             self.live.cancel()
-            self.stage.param.update(error=_sentence(problem), busy=False)
+            self.stage.param.update(error=sentence(problem), busy=False)
             return
         self.stage.busy = True
         self.equations.object = equations(order.target, order.schedule, str(self.state.solver))
-        self.live.submit(partial(self._stages, order), with_page=True)
+        self.live.submit(partial(self._stages, order), at_once=partial(self._quick, order))
 
     def order(self) -> Order:
         """What the state asks for; ValueError with a sentence where it cannot be."""
-        state = self.state
-        target = state.make_target()
-        model, name = self._model(target)
-        return Order(
-            target=target,
-            schedule=state.make_schedule(),
-            model=model,
-            score_name=name,
-            solver=str(state.solver),
-            grid=str(state.grid),
-            steps=int(state.steps),  # type: ignore[arg-type]
-            paths=int(state.paths),  # type: ignore[arg-type]
-            prior="noise" if state.prior == "noise" else "matched",
-            seed=int(state.seed),  # type: ignore[arg-type]
-        )
+        return make_order(self.state.make_target(), self.state, self.training)
 
-    def _model(self, target: Target) -> tuple[ScoreModel, str]:
-        if self.state.score == "gaussian":
-            return GaussianScore(target.mean, target.covariance), "Gaussian"
-        if self.state.score == "learned":
-            model = self.training.model_for(target)
-            if model is None:
-                raise ValueError("No score has been learned for this target yet: press Train in the section Score.")
-            return model, "learned"
-        return target, "exact"
+    def _quick(self, order: Order, token: Token) -> tuple[Any, ...] | None:
+        picture = preview(order, token)
+        return None if picture is None else self._drawn(picture)
+
+    def _drawn(self, picture: Picture) -> tuple[Any, ...]:
+        scene = build_scene(picture, bool(self.state.moments))
+        scene.block  # noqa: B018  packed here, off the session's loop where there is one
+        return "picture", picture, scene
 
     def _stages(self, order: Order, token: Token) -> Iterator[Any]:
         learned = self.training.model_for(order.target)
         picture = None
         for picture in pictures(order, token):
-            scene = build_scene(picture, bool(self.state.moments))
-            scene.block  # noqa: B018  packed here, off the session's loop
-            yield "picture", picture, scene
+            yield self._drawn(picture)
         assert picture is not None
         yield "table", table_rows(order, picture, learned, token)
 
@@ -121,7 +103,7 @@ class LineTab:
         self.picture = picture
         with pn.io.hold():
             self.stage.show(scene)
-            self.stage.status = f"{'preview · ' if picture.preview else ''}{picture.paths:,} paths".replace(",", " ")
+            self.stage.status = f"{'preview · ' if picture.preview else ''}{thousands(picture.paths)} paths"
             if first:
                 self.stage.playing = True
             self._warn(picture.warnings)
@@ -134,16 +116,8 @@ class LineTab:
         if self.picture is not None:
             self.stage.show(build_scene(self.picture, bool(self.state.moments)))
 
-    def _changed(self, *events: Any) -> None:
-        self.refresh()
-
     def _fail(self, error: Exception) -> None:
-        self.stage.param.update(error=_sentence(error), busy=False)
-
-
-def _sentence(error: Exception) -> str:
-    text = str(error) or type(error).__name__
-    return text[:1].upper() + text[1:]
+        self.stage.param.update(error=sentence(error), busy=False)
 
 
 TABLE_CSS = """

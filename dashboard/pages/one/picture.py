@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 import torch
 
-from core.contracts import ScoreModel
 from core.diffusion.backward import euler_warning
 from core.diffusion.grids import time_grid
 from core.diffusion.record import Record
@@ -18,16 +15,14 @@ from core.diffusion.run import BackwardRun, ForwardRun, run_backward, run_forwar
 from core.fokker_planck import solve_backward, solve_forward
 from core.jobs import Token
 from core.schedule import Schedule
-from core.statistics.cumulants import (
-    Estimate,
-    cumulant_noise,
-    moments_from_cumulants,
-    predicted_cumulants,
-)
 from core.statistics.generating import measured_generating
 from core.theories.base import Target
+from core.theories.modes import unimodal_time
+from dashboard.pages.clock import captions, clock_positions, signal_marks
+from dashboard.pages.one.curves import Curve, cumulant_curves, moment_curves
+from dashboard.pages.one.order import Order
+from dashboard.stage import Mark
 
-ORDERS = (1, 2, 3, 4, 6, 8)
 BUNDLE = 32
 
 
@@ -48,17 +43,6 @@ FAST = Quality(frames=24, paths=1500, steps=48, cells=160, points=101, witnesses
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
-    """κₙ or μₙ on the clock: measured, predicted, and with the noise of the same paths removed (forward half)."""
-
-    value: np.ndarray
-    error: np.ndarray
-    predicted: np.ndarray
-    variate: np.ndarray | None
-    note: str = ""
-
-
-@dataclass(frozen=True, eq=False)
 class Picture:
     """Arrays over the frames (F) of the clock, which runs 0 → 1 forward and 1 → 2 backward; ``turn`` is the first
     backward frame. x and everything on it is (F, points); the bundle is (paths, F)."""
@@ -67,7 +51,7 @@ class Picture:
     t: np.ndarray
     turn: int
     captions: list[str]
-    marks: list[tuple[float, str, str]]
+    marks: list[Mark]
     x: np.ndarray
     exact: np.ndarray
     fokker_planck: np.ndarray
@@ -105,35 +89,25 @@ class Picture:
         return np.maximum(self.exact.max(axis=1), np.minimum(self.histogram.max(axis=1), 3 * self.exact.max(axis=1)))
 
 
-@dataclass(frozen=True, eq=False)
-class Order:
-    """What to compute: the law, the schedule, and how the backward process is run."""
+def full_quality(order: Order) -> Quality:
+    """The picture that was asked for."""
+    return Quality(frames=60, paths=order.paths, steps=order.steps, cells=400, points=181, witnesses=4000, substeps=3)
 
-    target: Target
-    schedule: Schedule
-    model: ScoreModel
-    score_name: str
-    solver: str
-    grid: str
-    steps: int
-    paths: int
-    prior: Literal["matched", "noise"]
-    seed: int
 
-    @property
-    def full(self) -> Quality:
-        return Quality(frames=60, paths=self.paths, steps=self.steps, cells=400, points=181, witnesses=4000, substeps=3)
+def preview(order: Order, token: Token) -> Picture | None:
+    """A quick picture; None where its fewer steps are too long for the solver."""
+    try:
+        return paint(order, FAST, token)
+    except FloatingPointError:
+        return None
 
 
 def pictures(order: Order, token: Token) -> Iterator[Picture]:
-    """A quick picture, unless its fewer steps are too long for the solver, then the one that was asked for."""
-    try:
-        quick = paint(order, FAST, token)
-    except FloatingPointError:
-        quick = None
+    """A quick picture where there can be one, then the one that was asked for."""
+    quick = preview(order, token)
     if quick is not None:
         yield quick
-    yield paint(order, order.full, token)
+    yield paint(order, full_quality(order), token)
 
 
 def paint(order: Order, quality: Quality, token: Token) -> Picture:
@@ -166,8 +140,7 @@ def paint(order: Order, quality: Quality, token: Token) -> Picture:
     )
     t = np.concatenate([forward.times, backward.frames.times])
     turn = len(forward.times)
-    positions = np.concatenate([forward.times, 2 * schedule.t_max - backward.frames.times]) / schedule.t_max
-    positions[turn] = max(positions[turn], 1 + 1e-4)  # the turning point is there twice: the data's end and the prior
+    positions = clock_positions(forward.times, backward.frames.times, schedule.t_max)
     f, xi = schedule.f(t), schedule.xi(t)
     centre, variance = f * target.mean[0], f**2 * target.covariance[0, 0] + xi
     edges = np.concatenate([forward.frames.edges, backward.frames.edges])  # type: ignore[list-item]
@@ -212,8 +185,8 @@ def paint(order: Order, quality: Quality, token: Token) -> Picture:
         bundle=witnesses[:, :BUNDLE].T,
         centre=centre,
         spread=spread,
-        cumulants=_curves(order, forward, backward, t, moments=False),
-        moments=_curves(order, forward, backward, t, moments=True),
+        cumulants=cumulant_curves(target, schedule, forward.frames, backward.frames),
+        moments=moment_curves(target, schedule, forward.frames, backward.frames),
         score_exact=score_exact,
         score_used=score_used,
         score_name=order.score_name,
@@ -258,96 +231,13 @@ def _on_grid(
     return tuple(torch.stack(rows).cpu().numpy() for rows in (density, exact, used))  # type: ignore[return-value]
 
 
-def _curves(
-    order: Order, forward: ForwardRun, backward: BackwardRun, t: np.ndarray, *, moments: bool
-) -> dict[int, Curve]:
-    assert forward.frames.sums is not None
-    assert backward.frames is not None
-    assert backward.frames.sums is not None
-    kappa0 = order.target.cumulants(8)
-    predicted = predicted_cumulants(kappa0, order.schedule, t)
-    runs = (forward.frames.sums, backward.frames.sums)
-    measured: list[Estimate] = [r.moments() if moments else r.cumulants() for r in runs]
-    value, error = (np.concatenate([getattr(m, name) for m in measured]) for name in ("value", "error"))
-    paths, turn = len(backward.samples), len(forward.times)
-    noise = cumulant_noise(np.arange(9), predicted[:, 2:3], paths)
-    variate = None
-    if moments:
-        predicted = moments_from_cumulants(predicted)
-    else:
-        # Cumulants of x_t − n_t, the noise of the same paths taken away: f x_0, for the linear drift of every schedule.
-        removed = measured[0].value[0] * np.asarray(order.schedule.f(forward.times))[:, None] ** np.arange(9)
-        removed[:, 2] += order.schedule.xi(forward.times)
-        variate = np.concatenate([removed, np.full((len(t) - turn, 9), np.nan)])
-    scale = kappa0[2] ** (np.arange(9) / 2)
-    curves = {}
-    for n in ORDERS:
-        if n % 2 and abs((moments_from_cumulants(kappa0) if moments else kappa0)[n]) < 1e-9 * scale[n]:
-            continue
-        drowned = np.abs(predicted[:turn, n]) < noise[:turn, n]
-        note = ""
-        if n > 2 and not moments and drowned.any():
-            note = f"only noise from t ≈ {t[:turn][drowned][0]:.2f} on"
-        curves[n] = Curve(value[:, n], error[:, n], predicted[:, n], None if variate is None else variate[:, n], note)
-    if 1 in curves or 3 in curves:  # show both, so that the grid of pictures stays regular
-        for n in (1, 3):
-            curves.setdefault(
-                n, Curve(value[:, n], error[:, n], predicted[:, n], None if variate is None else variate[:, n])
-            )
-    return curves
-
-
-def captions(schedule: Schedule, t: np.ndarray, turn: int) -> list[str]:
-    """Direction, time and noise level of every frame, for beside the controls."""
-    log_sigma = schedule.log_sigma(t)
-    level = [f"{np.exp(s):.3g}" if s < 12 else f"e^{s:.0f}" for s in log_sigma]
-    way = np.where(np.arange(len(t)) < turn, "forward", "backward")
-    return [f"{w}   t = {a:.3f}   σ̃ = {s}" for w, a, s in zip(way, t, level, strict=True)]
-
-
-def _marks(target: Target, schedule: Schedule) -> list[tuple[float, str, str]]:
+def _marks(target: Target, schedule: Schedule) -> list[Mark]:
     """Where noise equals signal, and where the density changes between one and several maxima."""
     end = schedule.t_max
-    drown = float(schedule.t_of_sigma(np.sqrt(target.covariance[0, 0])))
-    marks = []
-    if drown < end:
-        marks += [
-            (drown / end, "drowns", f"t = {drown:.3f}: the noise variance Ξ equals the signal's, f² κ₂"),
-            (2 - drown / end, "emerges", f"t = {drown:.3f}: the signal's variance f² κ₂ rises above the noise, Ξ"),
-        ]
-    choice = _choice_time(target, schedule)
+    marks = signal_marks(schedule, float(target.covariance[0, 0]))
+    choice = unimodal_time(target, schedule)
     if choice is not None and 0 < choice < end:
-        marks += [
-            (choice / end, "peaks merge", f"t = {choice:.3f}: the density has a single maximum from here on"),
-            (
-                2 - choice / end,
-                "peak chosen",
-                f"t = {choice:.3f}: the single maximum splits; a path now picks its peak",
-            ),
-        ]
-    return sorted(marks)
-
-
-def _choice_time(target: Target, schedule: Schedule) -> float | None:
-    """The time at which P_t becomes unimodal; None where P_0 has one maximum already or P_T still several."""
-    level = _unimodal_from(target)
-    return float(schedule.t_of_sigma(level)) if 0 < level < float(schedule.sigma(schedule.t_max)) else None
-
-
-@lru_cache(maxsize=64)
-def _unimodal_from(target: Target) -> float:
-    """The noise level σ̃ from which on the density has a single maximum, by bisection; the same for every schedule."""
-
-    def several(sigma: float) -> bool:
-        low, high = target.window(1.0, sigma**2)[0]
-        log_p = target.log_prob(torch.linspace(low, high, 601, dtype=torch.float64)[:, None], 1.0, sigma**2).numpy()
-        inner = (log_p[1:-1] > log_p[:-2]) & (log_p[1:-1] > log_p[2:]) & (log_p[1:-1] > log_p.max() - 12)
-        return int(inner.sum()) > 1
-
-    if not several(0.0):
-        return 0.0
-    low, high = 0.0, float(np.ptp(target.window()[0]))  # noise as wide as the law leaves one maximum
-    for _ in range(14):
-        middle = (low + high) / 2
-        low, high = (middle, high) if several(middle) else (low, middle)
-    return high
+        merged = f"t = {choice:.3f}: the density has a single maximum from here on"
+        chosen = f"t = {choice:.3f}: the single maximum splits; a path now picks its peak"
+        marks += [Mark(choice / end, "peaks merge", merged), Mark(2 - choice / end, "peak chosen", chosen)]
+    return sorted(marks, key=lambda mark: mark.position)

@@ -11,17 +11,18 @@ import numpy as np
 import panel as pn
 import torch
 
-from core.diffusion.gaussian import GaussianScore
 from core.diffusion.record import Record
 from core.diffusion.run import run_backward, run_forward
 from core.jobs import Token
-from dashboard.live import Live
-from dashboard.pages.one.picture import Order, captions
-from dashboard.pages.one.scene import CLOCK_TICKS
+from core.statistics.format import thousands
+from core.statistics.highest_density import highest_density_fraction
+from dashboard.live import Live, sentence
+from dashboard.pages.clock import TICKS, captions, clock_positions, signal_marks
+from dashboard.pages.one.order import Order, make_order
 from dashboard.pages.one.state import OneState
 from dashboard.pages.one.training import ScoreTraining
 from dashboard.shell import Shell
-from dashboard.stage import Arrows, Band, Image, Line, Mark, Panel, Points, Scene, Stage
+from dashboard.stage import Arrows, Band, Image, Line, Panel, Points, Scene, Stage
 
 TRIGGERS = (
     "plane_target", "thickness", "schedule", "sigma", "beta_min", "beta_max", "drawn", "keep_variance",
@@ -80,52 +81,47 @@ class PlaneTab:
             order = self.order()
         except ValueError as problem:
             self.live.cancel()
-            self.stage.param.update(error=str(problem), busy=False)
+            self.stage.param.update(error=sentence(problem), busy=False)
             return
         self.stage.busy = True
-        self.live.submit(partial(_stages, order), with_page=True)
+        self.live.submit(partial(_stages, order), at_once=partial(_preview, order))
 
     def order(self) -> Order:
         """What the state asks for; ValueError with a sentence where it cannot be."""
-        state = self.state
-        target = state.make_plane_target()
-        model, name = target, "exact"
-        if state.score == "gaussian":
-            model, name = GaussianScore(target.mean, target.covariance), "Gaussian"
-        elif state.score == "learned":
-            model, name = self.training.model_for(target), "learned"
-            if model is None:
-                raise ValueError("No score has been learned for this target yet: press Train in the section Score.")
-        return Order(
-            target=target,
-            schedule=state.make_schedule(),
-            model=model,
-            score_name=name,
-            solver=str(state.solver),
-            grid=str(state.grid),
-            steps=int(state.steps),  # type: ignore[arg-type]
-            paths=min(int(state.paths), MOST_PATHS),  # type: ignore[arg-type]
-            prior="noise" if state.prior == "noise" else "matched",
-            seed=int(state.seed),  # type: ignore[arg-type]
-        )
+        order = make_order(self.state.make_plane_target(), self.state, self.training)
+        return replace(order, paths=min(order.paths, MOST_PATHS))
 
-    def _deliver(self, result: tuple[Scene, int, bool]) -> None:
+    def _deliver(self, result: Result) -> None:
         scene, paths, last = result
         first = self.stage.scene is None
         with pn.io.hold():
             self.stage.show(scene)
-            self.stage.status = f"{'' if last else 'preview · '}{paths:,} paths".replace(",", " ")
+            self.stage.status = f"{'' if last else 'preview · '}{thousands(paths)} paths"
             self.stage.busy = not last
             if first:
                 self.stage.playing = True
 
     def _fail(self, error: Exception) -> None:
-        self.stage.param.update(error=str(error) or type(error).__name__, busy=False)
+        self.stage.param.update(error=sentence(error), busy=False)
 
 
-def _stages(order: Order, token: Token) -> Iterator[tuple[Scene, int, bool]]:
-    for fineness in (FAST, FULL):
-        yield paint(order, fineness, token), min(order.paths, fineness.paths), fineness is FULL
+Result = tuple[Scene, int, bool]
+"""The picture, the paths in it, and whether it is the last."""
+
+
+def _preview(order: Order, token: Token) -> Result | None:
+    """A quick picture; None where its fewer steps are too long for the solver."""
+    try:
+        return paint(order, FAST, token), min(order.paths, FAST.paths), False
+    except FloatingPointError:
+        return None
+
+
+def _stages(order: Order, token: Token) -> Iterator[Result]:
+    quick = _preview(order, token)
+    if quick is not None:
+        yield quick
+    yield paint(order, FULL, token), min(order.paths, FULL.paths), True
 
 
 def paint(order: Order, fineness: Fineness, token: Token) -> Scene:
@@ -141,8 +137,7 @@ def paint(order: Order, fineness: Fineness, token: Token) -> Scene:
     forward = run_forward(target, schedule, paths=order.paths, seed=order.seed, record=record, token=token)
     t = np.concatenate([forward.times, backward.frames.times])
     turn = len(forward.times)
-    positions = np.concatenate([forward.times, 2 * schedule.t_max - backward.frames.times]) / schedule.t_max
-    positions[turn] = max(positions[turn], 1 + 1e-4)
+    positions = clock_positions(forward.times, backward.frames.times, schedule.t_max)
     f, xi = schedule.f(t), schedule.xi(t)
     kappa2 = float(np.trace(target.covariance)) / 2
     spread = np.sqrt(f**2 * kappa2 + xi)
@@ -153,7 +148,7 @@ def paint(order: Order, fineness: Fineness, token: Token) -> Scene:
     density, arrows = _fields(order, fineness.pixels, t, f, xi, spread, centre, token)
     measured = np.mean(np.var(particles, axis=1), axis=1) * spread**2
     error = measured / np.sqrt(order.paths)
-    area = _area(density)
+    area = highest_density_fraction(density, INSIDE)
     shown = particles[:, :SHOWN]
     side = np.linspace(-REACH, REACH, 15)
     ax, ay = (a.ravel() for a in np.meshgrid(side, side))
@@ -195,8 +190,8 @@ def paint(order: Order, fineness: Fineness, token: Token) -> Scene:
         positions=positions,
         panels=[plane, areas, variance],
         captions=captions(schedule, t, turn),
-        marks=_marks(order, kappa2),
-        ticks=CLOCK_TICKS,
+        marks=signal_marks(schedule, kappa2),
+        ticks=TICKS,
         columns="1.25fr 1fr",
         rows="1fr 1fr",
         areas=["plane area", "plane variance"],
@@ -227,27 +222,9 @@ def _fields(
     return np.array(density), score / np.sqrt(np.maximum(length, 1e-12))
 
 
-def _area(density: np.ndarray) -> np.ndarray:
-    """The smallest fraction of the frame that holds INSIDE of the probability, for each frame."""
-    flat = np.sort(density.reshape(len(density), -1), axis=1)[:, ::-1]
-    share = np.cumsum(flat, axis=1)
-    return (share < INSIDE * share[:, -1:]).sum(axis=1) / flat.shape[1]
-
-
 def _bytes(density: np.ndarray) -> np.ndarray:
     peak = density.max(axis=(1, 2), keepdims=True)
     return np.round(255 * np.sqrt(density / np.maximum(peak, 1e-300))).astype(np.uint8)
-
-
-def _marks(order: Order, kappa2: float) -> list[Mark]:
-    end = order.schedule.t_max
-    drown = float(order.schedule.t_of_sigma(np.sqrt(kappa2)))
-    if drown >= end:
-        return []
-    return [
-        Mark(drown / end, "drowns", f"t = {drown:.3f}: the noise variance Ξ equals the signal's, f² κ₂"),
-        Mark(2 - drown / end, "emerges", f"t = {drown:.3f}: the signal rises above the noise"),
-    ]
 
 
 EXPLANATION = """

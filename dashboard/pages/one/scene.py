@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from dashboard.pages.clock import TICKS, cumulant_axis
 from dashboard.pages.one.picture import Picture
-from dashboard.stage import Band, Bars, Bundle, Image, Line, Mark, Panel, Rule, Scene
-
-CLOCK_TICKS = [(0.0, "data"), (0.5, "t = ½"), (1.0, "noise"), (1.5, "t = ½"), (2.0, "samples")]
+from dashboard.stage import Band, Bars, Bundle, Image, Line, Panel, Rule, Scene
 
 
 def heat_map(
@@ -41,22 +40,14 @@ def cumulant_panel(picture: Picture, n: int, moments: bool) -> Panel:
     if curve.variate is not None:
         series.append(Line(picture.positions, curve.variate, "noise removed", "learned", width=2))
     series.append(Line(picture.positions, curve.predicted, "predicted", "exact", width=2, dash=True))
-    scale = float(np.nanmax(np.abs(curve.predicted)))
-    wild = float(np.nanmax(np.abs(curve.value) + curve.error, initial=0.0)) > 5 * max(scale, 1e-12)
-    start = max(abs(float(curve.predicted[0])), 1e-3)
-    linear = float(10.0 ** np.floor(np.log10(start)))  # the predicted value stays visible
-    wide = n == 2 and scale > 10 * start
     return Panel(
         f"k{n}",
         series,
         title=symbol,
         clock=True,
-        log_y=wide,
-        symlog_y=wild and not wide,
-        linthresh=linear,
-        ylim=(-1e3 * linear, 1e3 * linear) if wild and not wide else None,
         legend=n == 2,
         note=curve.note,
+        **cumulant_axis(n, curve.predicted, curve.value, curve.error),
     )
 
 
@@ -144,8 +135,8 @@ def build_scene(picture: Picture, moments: bool = False) -> Scene:
         positions=picture.positions,
         panels=[density, trajectories, *kappas, score, generating, schedule],
         captions=picture.captions,
-        marks=[Mark(p, label, tooltip) for p, label, tooltip in picture.marks],
-        ticks=CLOCK_TICKS,
+        marks=picture.marks,
+        ticks=TICKS,
         columns=columns,
         rows="1.15fr 1.15fr 1fr",
         areas=areas,

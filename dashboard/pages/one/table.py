@@ -12,8 +12,9 @@ from core.diffusion.run import run_backward
 from core.jobs import Token
 from core.schedule import make_schedule
 from core.statistics.cumulants import Estimate, PowerSums
-from core.statistics.format import with_error
-from dashboard.pages.one.picture import Order, Picture
+from core.statistics.format import thousands, with_error
+from dashboard.pages.one.order import Order
+from dashboard.pages.one.picture import Picture
 
 FAR = 4.0
 """Deviations from the exact value beyond this many errors are coloured."""
@@ -51,10 +52,11 @@ def table_rows(order: Order, picture: Picture, learned: ScoreModel | None, token
             if row:
                 rows.append(row)
     caption = (
-        f"After {order.steps} steps ({order.solver}, {order.grid} grid, {order.prior} prior, σ = {sigma:g}), "
-        f"{picture.paths:,} paths. Errors in the last digits; orange is more than {FAR:g} errors from exact."
+        f"After {thousands(order.steps)} steps ({order.solver}, {order.grid} grid, {order.prior} prior, "
+        f"σ = {sigma:g}), {thousands(picture.paths)} paths. "
+        f"Errors in the last digits; orange is more than {FAR:g} errors from exact."
     )
-    return rows, caption.replace(",", " ", 0)
+    return rows, caption
 
 
 def _row(name: str, order: Order, token: Token) -> Row | None:

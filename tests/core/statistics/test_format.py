@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.statistics.format import with_error
+from core.statistics.format import thousands, with_error
 
 NAN, INF = float("nan"), float("inf")
 
@@ -73,3 +73,11 @@ def test_what_is_read_back_is_within_rounding(value, error):
 def test_negative_error():
     with pytest.raises(ValueError, match="must not be negative"):
         with_error(1.0, -0.1)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0"), (999, "999"), (1500, "1\u202f500"), (1234567, "1\u202f234\u202f567"), (-1000, "−1\u202f000")],
+)
+def test_counts_are_grouped_by_thousands(count, text):
+    assert thousands(count) == text

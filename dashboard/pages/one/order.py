@@ -1,0 +1,58 @@
+"""What the pictures of the page are asked for: the law, its score, the schedule and how to go back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from core.contracts import ScoreModel
+from core.diffusion.gaussian import GaussianScore
+from core.schedule import Schedule
+from core.theories.base import Target
+from dashboard.pages.one.state import OneState
+from dashboard.pages.one.training import ScoreTraining
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """What to compute: the law, the schedule, and how the backward process is run."""
+
+    target: Target
+    schedule: Schedule
+    model: ScoreModel
+    score_name: str
+    solver: str
+    grid: str
+    steps: int
+    paths: int
+    prior: Literal["matched", "noise"]
+    seed: int
+
+
+def make_order(target: Target, state: OneState, training: ScoreTraining) -> Order:
+    """What the state asks for with this target; ValueError with a sentence where it cannot be."""
+    model, name = choose_score(target, str(state.score), training)
+    return Order(
+        target=target,
+        schedule=state.make_schedule(),
+        model=model,
+        score_name=name,
+        solver=str(state.solver),
+        grid=str(state.grid),
+        steps=int(state.steps),  # type: ignore[arg-type]
+        paths=int(state.paths),  # type: ignore[arg-type]
+        prior="noise" if state.prior == "noise" else "matched",
+        seed=int(state.seed),  # type: ignore[arg-type]
+    )
+
+
+def choose_score(target: Target, choice: str, training: ScoreTraining) -> tuple[ScoreModel, str]:
+    """The score of that choice for this target, and its name; ValueError where none has been learned yet."""
+    if choice == "gaussian":
+        return GaussianScore(target.mean, target.covariance), "Gaussian"
+    if choice == "learned":
+        model = training.model_for(target)
+        if model is None:
+            raise ValueError("no score has been learned for this target yet: press Train in the section Score.")
+        return model, "learned"
+    return target, "exact"
