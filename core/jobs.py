@@ -1,4 +1,4 @@
-"""Where work runs: a shared pool of threads, with the newest request winning.
+"""Where work runs: a shared pool of threads for chunks of work, others for requests, with the newest request winning.
 
 numba kernels and torch operators release the interpreter lock, so threads are enough; each works with one torch
 thread, because the pool itself is the parallelism.
@@ -22,10 +22,26 @@ R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 
+REQUESTS = 128
+"""Requests that are answered at the same time; more wait for one of them."""
+
+
 @cache
 def pool() -> ThreadPoolExecutor:
-    """The process-wide pool, one thread a core."""
+    """The process-wide pool for chunks of work, one thread a core."""
     return ThreadPoolExecutor(cores(), thread_name_prefix="stoqlab", initializer=lambda: torch.set_num_threads(1))
+
+
+@cache
+def request_pool() -> ThreadPoolExecutor:
+    """Threads that answer requests, far more than cores, so that none waits for the long ones of others.
+
+    A request works on its own chunks while the pool is busy, so it always makes progress; the cores are shared among
+    them by the operating system.
+    """
+    return ThreadPoolExecutor(
+        REQUESTS, thread_name_prefix="stoqlab-request", initializer=lambda: torch.set_num_threads(1)
+    )
 
 
 def map_chunks(work: Callable[[int, int], R], total: int, size: int, token: Token | None = None) -> list[R]:
@@ -111,7 +127,7 @@ class Latest:
             if not self._quick:
                 self._token.cancel()
             if self.future is None:
-                self.future = pool().submit(self._work)
+                self.future = request_pool().submit(self._work)
 
     def cancel(self) -> None:
         """Drop what runs and what waits."""

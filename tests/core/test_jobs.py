@@ -236,6 +236,35 @@ def test_error_of_a_cancelled_request_is_silent():
     assert not desk.errors
 
 
+def test_a_request_is_answered_while_long_ones_of_others_and_their_chunks_take_every_thread():
+    release, running = threading.Event(), threading.Semaphore(0)
+
+    def long(token):
+        def work(first, count):
+            running.release()
+            release.wait(PATIENCE)
+
+        map_chunks(work, 4 * cores(), 1)
+        yield "long"
+
+    others = [Desk() for _ in range(2 * cores())]
+    desk = Desk()
+    try:
+        for other in others:
+            other.latest.submit(long)
+        for _ in range(3 * cores()):  # every request works on a chunk of its own, and the pool on one a core
+            assert running.acquire(timeout=PATIENCE)
+        desk.latest.submit(lambda token: iter([map_chunks(lambda first, count: first, 6, 1)]))
+        desk.wait()
+        assert desk.results == [list(range(6))]
+        assert not any(other.results for other in others)
+    finally:
+        release.set()
+        for other in others:
+            other.wait()
+    assert all(other.results == ["long"] for other in others)
+
+
 def test_many_requests_from_many_threads_end_with_one_of_the_last():
     desk = Desk()
 
