@@ -5,10 +5,18 @@ from collections.abc import Callable
 
 import pytest
 
+from dashboard.pages.field import ensembles
 from dashboard.pages.one.view import OneView
 from dashboard.shell import Shell
 
 PATIENCE = 60.0  # seconds that a picture may take on a busy machine
+
+
+@pytest.fixture(autouse=True)
+def _no_ensembles_yet():
+    ensembles._kept.clear()
+    yield
+    ensembles._kept.clear()
 
 
 @pytest.fixture

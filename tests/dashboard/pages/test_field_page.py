@@ -5,25 +5,16 @@ import time
 import numpy as np
 import pytest
 
-from core.jobs import Token
 from core.noise import Noise
 from core.samplers.ensemble import thermalise
 from core.theories.phi4 import Phi4
 from dashboard.pages.field import ensembles
-from dashboard.pages.field.ensembles import Ensemble, Request, make
 from dashboard.pages.field.scene import RANGE, run_scene, thermalising_scene
 from dashboard.pages.field.view import FieldView
 from dashboard.shell import Shell
 from dashboard.stage import Band, Line
 
 SMALL = "L=16&configurations=64&trajectories=100&paths=64&steps=40"
-
-
-@pytest.fixture(autouse=True)
-def _no_ensembles_yet():
-    ensembles._kept.clear()
-    yield
-    ensembles._kept.clear()
 
 
 @pytest.fixture
@@ -65,32 +56,6 @@ def test_an_ensemble_is_made_once_for_all_sessions(field, wait):
     first.state.param.update(schedule="vp", steps=30)
     wait(lambda: not first.stage.busy)
     assert len(ensembles._kept) == 1
-
-
-def test_the_oldest_ensemble_is_forgotten(monkeypatch):
-    monkeypatch.setattr(ensembles, "KEPT", 2)
-    requests = [Request(Phi4(4, kappa, 0.022), 8, 12, 0) for kappa in (0.1, 0.15, 0.2)]
-    for request in requests:
-        *_, ensemble = make(request, Token())
-        assert isinstance(ensemble, Ensemble)
-    assert list(ensembles._kept) == requests[1:]
-
-
-def test_the_ensemble_is_in_equilibrium_and_a_short_one_says_that_it_is_not():
-    """Schwinger–Dyson: 2(1-2λ)⟨φ²⟩ + 4λ⟨φ⁴⟩ - 2κ⟨φ Σ_nn φ⟩ = 1 at each site."""
-    theory = Phi4(16, 0.21, 0.022)
-    *_, ensemble = make(Request(theory, 128, 150, 1), Token())
-    assert isinstance(ensemble, Ensemble)
-    phi = ensemble.fields.double().numpy()
-    neighbours = sum(np.roll(phi, s, axis) for s in (1, -1) for axis in (1, 2))
-    each = 2 * (1 - 2 * 0.022) * phi**2 + 4 * 0.022 * phi**4 - 2 * 0.21 * phi * neighbours
-    mean = each.mean(axis=(1, 2))
-    assert abs(mean.mean() - 1) < 5 * mean.std(ddof=1) / np.sqrt(len(mean))
-    assert ensemble.warning is None
-    assert ensemble.history.shape == (128, 150)
-    *_, hasty = make(Request(Phi4(32, 0.27, 0.022), 64, 8, 1), Token())
-    assert isinstance(hasty, Ensemble)
-    assert "not in equilibrium" in (hasty.warning or "")
 
 
 @pytest.fixture(scope="module")
