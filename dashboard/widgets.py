@@ -17,6 +17,8 @@ LOGARITHMIC = 100
 """A slider whose bounds differ by at least this factor is logarithmic."""
 TYPED = 1e6
 """Whole numbers with a wider range than this are typed, not dragged."""
+PATIENCE = 5
+"""Milliseconds for which changes from the browser are collected; panel's 50 are a third of what an answer may take."""
 
 _LOOK: dict[str, Any] = {"sizing_mode": "stretch_width", "width": None, "size": "small", "margin": (4, 12)}
 
@@ -45,12 +47,15 @@ def control(state: param.Parameterized, name: str, label: str | None = None, **o
     } | options
     if isinstance(parameter, param.Boolean):
         options.pop("size")
-        return pmui.Switch.from_param(parameter, **options)
-    if isinstance(parameter, param.Number):
-        return _number(state, parameter, options)
-    if isinstance(parameter, param.Selector):
-        return pmui.Select.from_param(parameter, **options)
-    return pmui.TextInput.from_param(parameter, **options)
+        widget = pmui.Switch.from_param(parameter, **options)
+    elif isinstance(parameter, param.Number):
+        widget = _number(state, parameter, options)
+    elif isinstance(parameter, param.Selector):
+        widget = pmui.Select.from_param(parameter, **options)
+    else:
+        widget = pmui.TextInput.from_param(parameter, **options)
+    setattr(widget, "_debounce", PATIENCE)  # noqa: B010  a class attribute of panel, here for our controls alone
+    return widget
 
 
 def _number(state: param.Parameterized, parameter: Any, options: dict[str, Any]) -> Any:
