@@ -7,7 +7,7 @@ import torch
 from core.diffusion.gaussian import GaussianScore
 from core.jobs import Token
 from dashboard.pages.one.order import Order
-from dashboard.pages.one.picture import FAST, full_quality, paint, pictures
+from dashboard.pages.one.picture import FAST, full_quality, paint, pictures, preview
 from dashboard.pages.one.scene import build_scene
 from dashboard.pages.one.state import OneState
 
@@ -107,6 +107,7 @@ def test_a_curve_that_is_only_noise_says_so():
     # √(8! κ₂⁸/N) passes |κ₈| = 272 at κ₂ = 2.35, Ξ = 1.29, t = 0.42 (VE, σ = 10); frames lie 1/24 apart.
     assert 0.41 < t < 0.47
     assert few.cumulants[2].note == ""
+    assert few.moments[8].note == ""
 
 
 def test_the_generating_functional_is_predicted_and_measured(run):
@@ -204,6 +205,7 @@ def test_where_a_preview_is_impossible_the_full_picture_comes_alone():
     wanted = order(schedule="vp", sigma=50.0, grid="log", solver="ancestral", steps=400, paths=500)
     with pytest.raises(FloatingPointError, match="too long"):
         paint(wanted, FAST, Token())
+    assert preview(wanted, Token()) is None
     (only,) = pictures(wanted, Token())
     assert not only.preview
     with pytest.raises(FloatingPointError, match="take more steps"):

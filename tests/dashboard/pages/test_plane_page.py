@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from core.jobs import Token
-from dashboard.pages.one.plane import FULL, INSIDE, REACH, SHOWN, Fineness, paint
+from dashboard.pages.one.plane import FAST, FULL, INSIDE, REACH, SHOWN, Fineness, _preview, _stages, paint
 
 SMALL = Fineness(frames=20, pixels=60, paths=4000, steps=200)
 
@@ -132,6 +132,17 @@ def test_the_tab_shows_a_quick_picture_and_then_the_one_asked_for(one, wait):
     wait(lambda: not tab.stage.busy)
     assert tab.stage.error == ""
     assert FULL.paths >= 1000
+
+
+def test_where_a_preview_is_impossible_the_full_picture_comes_alone(order):
+    """32 ancestral steps of VP at σ = 50 on a logarithmic grid diverge, 400 do not."""
+    wanted = order("schedule=vp&sigma=50&steps=400&paths=500&plane_target=three-peak")
+    wanted = replace(wanted, solver="ancestral", grid="log")
+    with pytest.raises(FloatingPointError, match="too long"):
+        paint(wanted, FAST, Token())
+    assert _preview(wanted, Token()) is None
+    ((_, paths, last),) = _stages(wanted, Token())
+    assert (paths, last) == (500, True)
 
 
 def test_closing_the_session_ends_the_work(one, wait):
