@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
+
+from tornado.iostream import StreamClosedError
+from tornado.websocket import WebSocketClosedError
 
 
 def on_server_loaded(server_context: Any) -> None:
     from dashboard.pages import home_picture
+    from dashboard.shell import notice_absence
 
     sys.setswitchinterval(0.001)  # the loop that serves the pages waits less for threads that compute
 
+    server_context.add_periodic_callback(lambda: notice_absence(server_context.sessions), 1000)
+    for name in ("asyncio", "bokeh.server.views.ws"):
+        logging.getLogger(name).addFilter(_worth_a_line)
+
     home_picture.field()
     home_picture.scene(with_field=False)
+
+
+def _worth_a_line(record: logging.LogRecord) -> bool:
+    """A tab that is closed while a message is on its way to it is no event: keep it out of the log."""
+    error = record.exc_info[1] if record.exc_info else None
+    gone = isinstance(error, WebSocketClosedError | StreamClosedError)
+    return not gone and "connection was closed" not in record.getMessage()

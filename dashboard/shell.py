@@ -10,10 +10,11 @@ import html
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+from weakref import WeakKeyDictionary
 
 import panel as pn
 import panel_material_ui as pmui
@@ -47,6 +48,8 @@ class Shell(param.Parameterized):
     def __init__(self, search: str = "", **params: Any) -> None:
         super().__init__(**params)
         self._closing: list[Callable[[], None]] = []
+        self._leaving: list[Callable[[], None]] = []
+        self.arrived = False
         self.messages = pn.Column(sizing_mode="stretch_width", margin=0, visible=False)
         self.address = Address(search, lambda sentence: self.say(sentence, "warning"))
         self.dark = self.address.get("theme") == "dark"
@@ -72,6 +75,16 @@ class Shell(param.Parameterized):
     def on_close(self, callback: Callable[[], None]) -> None:
         """Call ``callback()`` when the session ends: stop threads, cancel work, drop caches."""
         self._closing.append(callback)
+
+    def on_leave(self, callback: Callable[[], None]) -> None:
+        """Call ``callback()`` when the browser has gone, which is minutes before the server ends the session: drop work
+        that nobody waits for. It may come back, so nothing must be closed."""
+        self._leaving.append(callback)
+
+    def leave(self) -> None:
+        """The browser has gone."""
+        for callback in self._leaving:
+            callback()
 
     def close(self) -> None:
         """End of the session: run the callbacks, whatever each of them does."""
@@ -100,9 +113,27 @@ def open_page() -> None:
 
         def closed(session_context: Any) -> None:
             shell.close()
+            _open.pop(document, None)
             _forget(document)
 
         pn.state.on_session_destroyed(closed)
+        _open[document] = shell
+        pn.state.onload(partial(setattr, shell, "arrived", True))
+
+
+_open: WeakKeyDictionary[Any, Shell] = WeakKeyDictionary()
+GONE = 2000  # milliseconds without a connection after which the browser counts as gone
+
+
+def notice_absence(sessions: Iterable[Any]) -> None:
+    """Let the pages of all sessions whose browser has gone drop their work."""
+    for context in sessions:
+        session, shell = context.session, _open.get(context.document)
+        if shell is None or session is None or not shell.arrived:
+            continue
+        if session.connection_count == 0 and session.milliseconds_since_last_unsubscribe > GONE:
+            shell.arrived = False
+            shell.leave()
 
 
 def build_page(search: str = "") -> tuple[pmui.Page, Shell]:

@@ -241,7 +241,9 @@ export function render({ model }) {
 
   svg.addEventListener("pointerdown", (event) => {
     if (!model.editable || event.button !== 0) return
-    drag = { kind: "pen", last: where(event), x: event.clientX, y: event.clientY, moved: false }
+    const near = points.findIndex((p) => Math.hypot(px(p[0]) - px(where(event)[0]), py(p[1]) - py(where(event)[1])) < 16)
+    if (near >= 0) drag = { kind: "point", index: near }  // close is close enough for a finger
+    else drag = { kind: "pen", last: where(event), x: event.clientX, y: event.clientY, moved: false }
     svg.setPointerCapture(event.pointerId)
   })
   svg.addEventListener("pointermove", (event) => {
@@ -249,7 +251,7 @@ export function render({ model }) {
     const at = where(event)
     if (drag.kind === "point") return move(drag.index, ...at)
     if (!drag.moved) {
-      if (Math.hypot(event.clientX - drag.x, event.clientY - drag.y) < 4) return
+      if (Math.abs(event.clientX - drag.x) < 6) return  // a stroke has some width
       drag.moved = true
       if (points.length < MOST) {
         const g = interpolate(points)

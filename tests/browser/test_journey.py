@@ -189,7 +189,7 @@ def test_a_score_is_trained_while_one_watches(page, dashboard):
     loss = page.locator('.stage-root[aria-label="Training loss"]')
     expect(loss).to_be_visible()
     until(lambda: int(loss.get_attribute("data-scenes") or 0) > 1, 60)
-    expect(page.get_by_text(re.compile(r"Step \d+ of [\d,. ]+, loss 0\.\d+"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"step \d+ of [\d,. ]+, loss 0\.\d+"))).to_be_visible()
     press(page, "stop-training")
     expect(page.get_by_text(re.compile(r"Learned from .* samples"))).to_be_visible(timeout=LONG)
     expect(page.locator(".control-train")).to_be_visible()

@@ -18,6 +18,7 @@ from dashboard.live import Live
 from dashboard.pages.field.ensembles import Ensemble, Request, make
 from dashboard.pages.field.scene import run_scene, thermalising_scene
 from dashboard.pages.field.state import LABELS, PRESETS, FieldState
+from dashboard.pages.one.equations import equations
 from dashboard.pages.process import LABELS as PROCESS_LABELS
 from dashboard.pages.schedule_card import ScheduleEditor
 from dashboard.shell import Shell
@@ -47,6 +48,7 @@ class FieldView:
         self.text = pn.pane.Markdown("", margin=(0, 14), sizing_mode="stretch_width")
         self.live = Live(self._deliver, self._fail)
         shell.on_close(self.live.close)
+        shell.on_leave(self.live.cancel)
         self.run: tuple[FieldRun, Schedule] | None = None
         self._played = False
         self.sidebar = self._sidebar()
@@ -76,7 +78,7 @@ class FieldView:
 
     def _preset(self, name: str, kappa: float) -> pmui.Button:
         button = pmui.Button(
-            label=name, css_classes=[f"control-preset-{kappa:g}"], size="small", variant="text", margin=(0, 8),
+            label=name, css_classes=[f"control-preset-{kappa:g}"], size="small", variant="outlined", margin=(3, 12),
             sizing_mode="stretch_width", description=f"Set κ = {kappa:g} and λ = 0.022.",
         )  # fmt: skip
 
@@ -109,7 +111,6 @@ class FieldView:
             self._fail(problem)
             return
         self.stage.busy = True
-        self.equation.object = "$$" + theory.latex() + "$$"
         self.live.submit(partial(self._stages, request, state))
 
     def _stages(self, request: Request, state: FieldState, token: Token) -> Iterator[Any]:
@@ -168,6 +169,9 @@ class FieldView:
             warnings = [w for w in (ensemble.warning, *run.warnings) if w]
             self.note.param.update(object=" ".join(warnings), visible=bool(warnings))
             self.text.object = self._explain(run)
+            _, schedule = self.run or (None, None)
+            if schedule is not None:
+                self.equation.object = equations(ensemble.request.theory, schedule, str(self.state.solver))
 
     def _explain(self, run: FieldRun) -> str:
         _, schedule = self.run or (None, None)

@@ -28,6 +28,8 @@ LINES = 5  # trajectories in the picture
 WINDOW = 400  # steps of them
 SERIES_CHAINS, SERIES_STEPS = 200, 2000  # what autocorrelation and errors are computed from
 CURVE = 4000  # points of the curve ⟨x²⟩; every second one is dropped when it is full
+ENOUGH = 20.0  # autocorrelation times that make a past long
+RUNAWAY = 100.0  # window widths from the origin beyond which a chain counts as lost
 OBSERVABLES = {"x2": mean_square, "x": lambda x: x[:, 0]}
 
 
@@ -37,6 +39,17 @@ class Statistics:
 
     x2: Autocorrelation
     x: Autocorrelation
+    draws: int
+
+    @property
+    def slowest(self) -> Autocorrelation:
+        """Of x and x², the one with the longer memory: x² does not see on which side of a barrier a chain is."""
+        return max(self.x, self.x2, key=lambda found: found.tau)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the recent past is long against that memory."""
+        return self.slowest.tau * ENOUGH < self.draws
 
 
 @dataclass
@@ -66,6 +79,12 @@ class Chain:
         before = self.state.count
         (frame,) = frames(self.state, self.step, self.noise, self.batch, None, OBSERVABLES, LINES, token)
         self.state, self.acceptance = frame.state, frame.acceptance
+        width = float(self.edges[-1] - self.edges[0])
+        if float(self.state.x.abs().max()) > RUNAWAY * (width + abs(float(self.edges[0]))):
+            raise FloatingPointError(
+                f"the chain runs away: ε = {self.state.epsilon:g} is too large for the steepest part of this action. "
+                "Take a smaller ε, or the Metropolis-adjusted step."
+            )
         mean = frame.series["x2"].mean(axis=0)
         for i, clock in enumerate(frame.clock):
             self.trace.append((float(clock), frame.trajectories[:, i, 0]))
@@ -88,7 +107,8 @@ class Chain:
         """Autocorrelation of the recent past; None before there is enough of it."""
         if len(self.series["x2"]) < 20:
             return None
-        return Statistics(*(integrated_time(np.array(self.series[name]).T) for name in ("x2", "x")))
+        x2, x = (integrated_time(np.array(self.series[name]).T) for name in ("x2", "x"))
+        return Statistics(x2, x, len(self.series["x"]))
 
 
 def make_chain(state: OneState) -> Chain:

@@ -45,7 +45,7 @@ def chain_scene(chain: Chain, statistics: Statistics | None, scan: Scan | None) 
             _trajectories(chain),
             _mean(chain, second),
             _autocorrelation(chain, statistics),
-            _bias(scan, second),
+            _bias(scan, second, chain.state.epsilon),
         ],
         columns="1fr 1fr 1fr",
         rows="1fr 1fr",
@@ -119,7 +119,7 @@ def _autocorrelation(chain: Chain, statistics: Statistics | None) -> Panel:
     )
 
 
-def _bias(scan: Scan | None, exact: float) -> Panel:
+def _bias(scan: Scan | None, exact: float, used: float) -> Panel:
     title = "⟨x²⟩ against ε"
     level = Rule(y=exact, label=f"exact {exact:.5g}", color="exact")
     if scan is None:
@@ -136,8 +136,10 @@ def _bias(scan: Scan | None, exact: float) -> Panel:
             *(Line([e, e], [v - s, v + s], "", "data", width=2) for e, v, s in points),
             Points(measured.epsilon, measured.value, "data", 6, "measured", 1.0),
             level,
+            Rule(x=used, label="ε in use", color="accent"),
         ],
         title=title,
+        xlim=(0.0, 1.08 * max(used, float(measured.epsilon.max()))),
         xlabel="ε",
         note=f"ε → 0: {with_error(fit.value, fit.error)}",
     )

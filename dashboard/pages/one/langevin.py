@@ -157,8 +157,12 @@ def _summary(chain: Chain, statistics: Statistics | None) -> str:
     if np.isfinite(chain.acceptance):
         text += f", acceptance {chain.acceptance:.2f}"
     if statistics:
-        x2 = statistics.x2
-        text += f", ⟨x²⟩ = {with_error(x2.mean, x2.mean_error)}, τ_int = {with_error(x2.tau, x2.tau_error)} steps"
+        x2, slow = statistics.x2, statistics.slowest
+        name = "x²" if slow is x2 else "x"
+        text += f", ⟨x²⟩ = {with_error(x2.mean, x2.mean_error)}"
+        text += f", τ_int of {name} = {with_error(slow.tau, slow.tau_error)} steps"
+        if not statistics.settled:
+            text += "<br><b>Not yet in equilibrium:</b> the chains remember where they were; errors are too small."
     return text
 
 

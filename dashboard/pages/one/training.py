@@ -38,6 +38,7 @@ class ScoreTraining(param.Parameterized):
         self._target, self._seed = target, seed
         self._models: dict[str, LearnedScore] = {}
         self._token: Token | None = None
+        self._name = ""
         self._live = Live(lambda _: None, lambda _: None)
         self.listeners: list[Callable[[], None]] = []
         self.button = pmui.Button(
@@ -59,6 +60,7 @@ class ScoreTraining(param.Parameterized):
         self.button.on_click(self._start)
         self.stop.on_click(lambda _: self.cancel())
         shell.on_close(self.close)
+        shell.on_leave(self.cancel)
 
     @property
     def running(self) -> bool:
@@ -105,6 +107,7 @@ class ScoreTraining(param.Parameterized):
         self.progress.param.update(visible=True, value=0)
         self.loss.visible = True
         self.message.object = "Drawing samples …"
+        self._name = target.name
         arguments = (target, int(self.steps), self._seed(), self._token)  # type: ignore[arg-type]
         threading.Thread(target=self._train, args=arguments, daemon=True, name="stoqlab-training").start()
 
@@ -129,7 +132,9 @@ class ScoreTraining(param.Parameterized):
     def _report(self, step: int, steps: int, loss: float, seconds: float) -> None:
         self.progress.value = round(100 * step / steps)
         left = seconds / step * (steps - step)
-        self.message.object = f"Step {step} of {steps}, loss {loss:.4f}, {seconds:.0f} s, about {left:.0f} s left"
+        self.message.object = (
+            f"Learning {self._name}: step {step} of {steps}, loss {loss:.4f}, {seconds:.0f} s, about {left:.0f} s left"
+        )
 
     def _finish(self, target: Target, model: LearnedScore | None, problem: str) -> None:
         self._token = None

@@ -56,7 +56,7 @@ def test_stop_keeps_what_has_been_learned(view, wait):
     training = view.training
     training.steps = 20_000
     pressed(training.button)
-    wait(lambda: training.progress.value is not None and "Step" in training.message.object)
+    wait(lambda: training.progress.value is not None and "step" in training.message.object)
     pressed(training.button)  # does nothing while it runs
     pressed(training.stop)
     wait(lambda: not training.running)
@@ -121,7 +121,7 @@ def test_training_that_fails_says_so(view, wait, monkeypatch):
 def test_the_end_of_the_session_ends_the_training(view, wait):
     view.training.steps = 20_000
     pressed(view.training.button)
-    wait(lambda: "Step" in view.training.message.object)
+    wait(lambda: "step" in view.training.message.object)
     view.shell.close()
     wait(lambda: not [t for t in module.threading.enumerate() if t.name == "stoqlab-training"], 20)
 
