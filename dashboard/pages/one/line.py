@@ -11,12 +11,13 @@ import panel as pn
 from core.jobs import Token
 from core.statistics.format import thousands
 from dashboard.live import Live, sentence
+from dashboard.pages.one.deviations import deviations
 from dashboard.pages.one.equations import equations
 from dashboard.pages.one.order import Order, make_order
 from dashboard.pages.one.picture import Picture, pictures, preview
 from dashboard.pages.one.scene import build_scene
 from dashboard.pages.one.state import OneState
-from dashboard.pages.one.table import table_html, table_rows
+from dashboard.pages.one.table import Row, table_html, table_rows
 from dashboard.pages.one.training import ScoreTraining
 from dashboard.shell import Shell
 from dashboard.stage import Stage
@@ -44,9 +45,21 @@ class LineTab:
         self.picture: Picture | None = None
         self.live = Live(self._deliver, self._fail)
         shell.on_close(self.live.close)
+        shell.on_leave(self.live.cancel)
+        self.figure = pn.pane.HoloViews(None, sizing_mode="stretch_width", height=280, margin=(0, 14), visible=False)
+        self.rows: list[Row] = []
         self.content = pn.Column(
-            self.note, self.stage, self.equations, self.table, sizing_mode="stretch_width", margin=0
+            self.note,
+            self.stage,
+            self.equations,
+            self.table,
+            self.figure,
+            pn.pane.Markdown(EXPLANATION, margin=(0, 14), sizing_mode="stretch_width"),
+            sizing_mode="stretch_width",
+            margin=0,
         )
+        shell.param.watch(self._draw_figure, "dark")
+        self._shell = shell
         state.param.watch(self.refresh, list(TRIGGERS))
         state.param.watch(self._redraw, "moments")
         training.listeners.append(self.refresh)
@@ -69,6 +82,7 @@ class LineTab:
             self.stage.param.update(error=sentence(problem), busy=False)
             return
         self.stage.busy = True
+        self.table.styles = self.figure.styles = {"opacity": "0.35"}  # they still belong to what was there before
         self.equations.object = equations(order.target, order.schedule, str(self.state.solver))
         self.live.submit(partial(self._stages, order), at_once=partial(self._quick, order))
 
@@ -95,7 +109,10 @@ class LineTab:
 
     def _deliver(self, result: tuple[Any, ...]) -> None:
         if result[0] == "table":
-            self.table.object = table_html(*result[1])
+            self.rows, caption = result[1]
+            self.table.object = table_html(self.rows, caption)
+            self._draw_figure()
+            self.table.styles = self.figure.styles = {}
             self.stage.busy = False
             return
         _, picture, scene = result
@@ -112,6 +129,10 @@ class LineTab:
         text = " ".join(sentences)
         self.note.param.update(object=text, visible=bool(text))
 
+    def _draw_figure(self, *_: Any) -> None:
+        if self.rows:
+            self.figure.param.update(object=deviations(self.rows, self._shell.dark), visible=True)
+
     def _redraw(self, *_: Any) -> None:
         if self.picture is not None:
             self.stage.show(build_scene(self.picture, bool(self.state.moments)))
@@ -120,6 +141,13 @@ class LineTab:
         self.stage.param.update(error=sentence(error), busy=False)
 
 
+EXPLANATION = """
+**What to look for.** Noise erases the two peaks, a drift that knows the score brings them back. κ₂ grows and shrinks
+with the noise, but κ₄, κ₆ and κ₈ know nothing of it: under VE they stay where they are, and only their measurement
+drowns (bands); with the noise of the same paths taken away they are seen to be conserved. Under VP they fall to zero
+and rise again. Try the Gaussian score: it knows κ₂ alone.
+"""
+
 TABLE_CSS = """
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13.5px; margin: 4px 0 18px; }
 caption { text-align: left; padding: 4px 0; opacity: .75; }
@@ -127,5 +155,5 @@ th, td { padding: 3px 14px 3px 0; text-align: left; white-space: nowrap; }
 thead th { border-bottom: 1px solid currentColor; font-weight: 600; }
 tbody tr:first-child td, tbody tr:first-child th { border-bottom: 1px solid #8886; }
 tbody th { font-weight: 500; }
-.far { color: #c2410c; }
+.far { color: #d0267b; }
 """

@@ -76,6 +76,7 @@ class Picture:
     warnings: tuple[str, ...]
     preview: bool
     paths: int
+    witnesses: int
     forward: ForwardRun
     backward: BackwardRun
 
@@ -202,6 +203,7 @@ def paint(order: Order, quality: Quality, token: Token) -> Picture:
         warnings=backward.warnings,
         preview=quality is FAST,
         paths=len(backward.samples),
+        witnesses=bundle,
         forward=forward,
         backward=backward,
     )

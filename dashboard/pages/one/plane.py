@@ -18,6 +18,7 @@ from core.statistics.format import thousands
 from core.statistics.highest_density import highest_density_fraction
 from dashboard.live import Live, sentence
 from dashboard.pages.clock import TICKS, captions, clock_positions, signal_marks
+from dashboard.pages.one.equations import equations
 from dashboard.pages.one.order import Order, make_order
 from dashboard.pages.one.state import OneState
 from dashboard.pages.one.training import ScoreTraining
@@ -28,6 +29,8 @@ TRIGGERS = (
     "plane_target", "thickness", "schedule", "sigma", "beta_min", "beta_max", "drawn", "keep_variance",
     "solver", "grid", "steps", "paths", "prior", "score", "seed",
 )  # fmt: skip
+DARKEST = 170
+"""Of the palette's 255 colours: particles stay visible where the density is highest."""
 REACH = 3.0
 """Half width of the frame in units of the spread √(f² κ₂ + Ξ)."""
 SHOWN = 1500
@@ -58,8 +61,10 @@ class PlaneTab:
         self.stage = Stage(height=600, dark=shell.param.dark, label="Particles in the plane, their density and score")
         self.live = Live(self._deliver, self._fail)
         shell.on_close(self.live.close)
+        shell.on_leave(self.live.cancel)
         self.text = pn.pane.Markdown(EXPLANATION, margin=(0, 14), sizing_mode="stretch_width")
-        self.content = pn.Column(self.stage, self.text, sizing_mode="stretch_width", margin=0)
+        self.equations = pn.pane.LaTeX("", renderer="mathjax", sizing_mode="stretch_width", margin=(0, 14))
+        self.content = pn.Column(self.stage, self.equations, self.text, sizing_mode="stretch_width", margin=0)
         self._stale = True
         state.param.watch(self._changed, list(TRIGGERS))
         training.listeners.append(self._changed)
@@ -84,6 +89,7 @@ class PlaneTab:
             self.stage.param.update(error=sentence(problem), busy=False)
             return
         self.stage.busy = True
+        self.equations.object = equations(order.target, order.schedule, order.solver)
         self.live.submit(partial(_stages, order), at_once=partial(_preview, order))
 
     def order(self) -> Order:
@@ -224,12 +230,12 @@ def _fields(
 
 def _bytes(density: np.ndarray) -> np.ndarray:
     peak = density.max(axis=(1, 2), keepdims=True)
-    return np.round(255 * np.sqrt(density / np.maximum(peak, 1e-300))).astype(np.uint8)
+    return np.round(DARKEST * np.sqrt(density / np.maximum(peak, 1e-300))).astype(np.uint8)
 
 
 EXPLANATION = """
-**What to look for.** Data near a curve fill almost none of the plane; noise makes the whole plane reachable, and the
-score (arrows, length as the square root of its size) points back to where the data were. The curve on the upper right
-is the manifold hypothesis as a number: the area that holds 95 % of the probability, as a fraction of the frame, which
-follows the spread.
+**What to look for.** Choose the spiral: data near a curve fill almost none of the plane; noise makes the whole plane
+reachable, and the score (arrows, length as the square root of its size) points back to where the data were. The curve
+on the upper right is the manifold hypothesis as a number: the area that holds 95 % of the probability, as a fraction of
+the frame, which follows the spread.
 """

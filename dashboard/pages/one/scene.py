@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from core.statistics.format import thousands, with_error
 from dashboard.pages.clock import TICKS, cumulant_axis
 from dashboard.pages.one.picture import Picture
 from dashboard.stage import Band, Bars, Bundle, Image, Line, Panel, Rule, Scene
@@ -38,7 +39,7 @@ def cumulant_panel(picture: Picture, n: int, moments: bool) -> Panel:
         Line(picture.positions, backward, "backward", "backward", width=1.5),
     ]
     if curve.variate is not None:
-        series.append(Line(picture.positions, curve.variate, "noise removed", "learned", width=2))
+        series.append(Line(picture.positions, curve.variate, "noise removed", "k1", width=3.5, opacity=0.7))
     series.append(Line(picture.positions, curve.predicted, "predicted", "exact", width=2, dash=True))
     return Panel(
         f"k{n}",
@@ -46,7 +47,7 @@ def cumulant_panel(picture: Picture, n: int, moments: bool) -> Panel:
         title=symbol,
         clock=True,
         legend=n == 2,
-        note=curve.note,
+        note=f"exact {with_error(float(f'{curve.predicted[0]:.4g}'))}" + (f"; {curve.note}" if curve.note else ""),
         **cumulant_axis(n, curve.predicted, curve.value, curve.error),
     )
 
@@ -75,28 +76,36 @@ def build_scene(picture: Picture, moments: bool = False) -> Scene:
     trajectories = Panel(
         "bundle",
         [
-            Image(image, extent, palette="sequential", limits=np.array([0.0, 1.0]), pixelated=False),
+            Image(image, extent, palette="sequential", limits=None, pixelated=False),
             Bundle(picture.positions, np.clip(scaled, -1.5 * reach, 1.5 * reach), "data", opacity=0.8),
         ],
-        title="Trajectories in units of the spread",
+        title="Trajectories",
+        note="over √P(x, t)",
         ylabel="(x − mean) / spread",
         ylim=(-reach, reach),
         clock=True,
         legend=False,
     )
+    unit = picture.spread[:, None]
+    near = np.where(picture.exact > 0.02 * picture.peak[:, None], np.abs(picture.score_exact * unit), 0.0)
+    steepest = 1.6 * np.maximum(near.max(axis=1), 1.0)
     own = picture.score_name != "exact"
-    used = [Line(picture.x, picture.score_used, f"{picture.score_name} score", "backward", width=2)] if own else []
+    used = (
+        [Line(picture.x, picture.score_used * unit, f"{picture.score_name} score", "backward", width=2)] if own else []
+    )
     score = Panel(
         "score",
         [
             *used,
-            Line(picture.x, picture.score_exact, "exact score", "exact", width=2, dash=True),
-            Line(picture.x, picture.drift, "drift / g²", "forward", width=2),
+            Line(picture.x, picture.score_exact * unit, "exact score", "exact", width=2, dash=True),
+            Line(picture.x, picture.drift * unit, "drift / g²", "forward", width=2),
             Rule(y=0.0, color="muted"),
         ],
-        title="Score ∇ log P and drift",
+        title="Score and drift",
+        note="× spread",
         xlabel="x",
         xlim=limits,
+        ylim=np.stack([-steepest, steepest], axis=1),
     )
     generating = Panel(
         "w",
@@ -111,7 +120,8 @@ def build_scene(picture: Picture, moments: bool = False) -> Scene:
             ),
             Line(picture.J, picture.w_predicted, "predicted", "exact", width=2, dash=True),
         ],
-        title="W[J] = log⟨exp(J x)⟩",
+        title="W[J] = log⟨exp(Jx)⟩",
+        note=f"{thousands(picture.witnesses)} paths",
         xlabel="J × spread",
     )
     schedule = Panel(

@@ -18,6 +18,8 @@ from dashboard.pages.one.picture import Picture
 
 FAR = 4.0
 """Deviations from the exact value beyond this many errors are coloured."""
+UNSTABLE = 1.0
+"""A relative deviation of κ₂ beyond this is no statistics: the integrator's step was too long."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +56,7 @@ def table_rows(order: Order, picture: Picture, learned: ScoreModel | None, token
     caption = (
         f"After {thousands(order.steps)} steps ({order.solver}, {order.grid} grid, {order.prior} prior, "
         f"σ = {sigma:g}), {thousands(picture.paths)} paths. "
-        f"Errors in the last digits; orange is more than {FAR:g} errors from exact."
+        f"Errors in the last digits; coloured ones are more than {FAR:g} errors from exact."
     )
     return rows, caption
 
@@ -86,12 +88,14 @@ def table_html(rows: list[Row], caption: str) -> str:
     head = "".join(f"<th>κ{'₀₁₂₃₄₅₆₇₈'[n]}</th>" for n in orders)
     body = []
     for row in rows:
+        unstable = abs(row.cumulants.value[2] / exact[2] - 1) > UNSTABLE
+        name = html.escape(row.name) + (": unstable, take more steps" if unstable else "")
         cells = []
         for n in orders:
             value, error = float(row.cumulants.value[n]), float(row.cumulants.error[n])
-            far = error > 0 and abs(value - exact[n]) > FAR * error
+            far = unstable or (error > 0 and abs(value - exact[n]) > FAR * error)
             cells.append(f"<td{' class=far' if far else ''}>{with_error(value, error)}</td>")
-        body.append(f"<tr><th scope=row>{html.escape(row.name)}</th>{''.join(cells)}</tr>")
+        body.append(f"<tr><th scope=row>{name}</th>{''.join(cells)}</tr>")
     return (
         f"<table><caption>{html.escape(caption)}</caption><thead><tr><th></th>{head}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table>"

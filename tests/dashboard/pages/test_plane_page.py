@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from core.jobs import Token
-from dashboard.pages.one.plane import FAST, FULL, INSIDE, REACH, SHOWN, Fineness, _preview, _stages, paint
+from dashboard.pages.one.plane import DARKEST, FAST, FULL, INSIDE, REACH, SHOWN, Fineness, _preview, _stages, paint
 
 SMALL = Fineness(frames=20, pixels=60, paths=4000, steps=200)
 
@@ -42,7 +42,7 @@ def test_particles_density_and_arrows_belong_to_one_law(order, target):
     for i in (0, 4, 12, 19):
         x = torch.from_numpy(grid * spread[i] + centre[i])
         density = wanted.target.log_prob(x, float(f[i]), float(xi[i])).exp().numpy()
-        shown = (image.data[i] / 255.0) ** 2  # the square root of the density, relative to its maximum
+        shown = (image.data[i] / DARKEST) ** 2  # the square root of the density, relative to its maximum
         # A byte's rounding, and captions that give t to three digits.
         assert shown == pytest.approx(density.reshape(shown.shape) / density.max(), abs=0.03)
         sites = torch.from_numpy(np.column_stack([arrows.x, arrows.y]) * spread[i] + centre[i])
