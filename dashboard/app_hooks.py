@@ -6,6 +6,7 @@ import logging
 import sys
 from typing import Any
 
+from tornado.ioloop import PeriodicCallback
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 
@@ -16,7 +17,7 @@ def on_server_loaded(server_context: Any) -> None:
 
     sys.setswitchinterval(0.001)  # the loop that serves the pages waits less for threads that compute
 
-    server_context.add_periodic_callback(lambda: notice_absence(server_context.sessions), 1000)
+    PeriodicCallback(lambda: notice_absence(server_context.sessions), 1000).start()
     for name in ("asyncio", "bokeh.server.views.ws"):
         logging.getLogger(name).addFilter(_worth_a_line)
 

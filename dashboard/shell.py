@@ -127,9 +127,9 @@ GONE = 2000  # milliseconds without a connection after which the browser counts 
 
 def notice_absence(sessions: Iterable[Any]) -> None:
     """Let the pages of all sessions whose browser has gone drop their work."""
-    for context in sessions:
-        session, shell = context.session, _open.get(context.document)
-        if shell is None or session is None or not shell.arrived:
+    for session in sessions:
+        shell = _open.get(session.document)
+        if shell is None or not shell.arrived:
             continue
         if session.connection_count == 0 and session.milliseconds_since_last_unsubscribe > GONE:
             shell.arrived = False

@@ -46,14 +46,13 @@ class LineTab:
         self.live = Live(self._deliver, self._fail)
         shell.on_close(self.live.close)
         shell.on_leave(self.live.cancel)
-        self.figure = pn.pane.HoloViews(None, sizing_mode="stretch_width", height=280, margin=(0, 14), visible=False)
+        self.outcome = pn.Column(self.table, sizing_mode="stretch_width", margin=0)
         self.rows: list[Row] = []
         self.content = pn.Column(
             self.note,
             self.stage,
             self.equations,
-            self.table,
-            self.figure,
+            self.outcome,
             pn.pane.Markdown(EXPLANATION, margin=(0, 14), sizing_mode="stretch_width"),
             sizing_mode="stretch_width",
             margin=0,
@@ -82,7 +81,7 @@ class LineTab:
             self.stage.param.update(error=sentence(problem), busy=False)
             return
         self.stage.busy = True
-        self.table.styles = self.figure.styles = {"opacity": "0.35"}  # they still belong to what was there before
+        self.outcome.styles = {"opacity": "0.35"}  # they still belong to what was there before
         self.equations.object = equations(order.target, order.schedule, str(self.state.solver))
         self.live.submit(partial(self._stages, order), at_once=partial(self._quick, order))
 
@@ -112,7 +111,7 @@ class LineTab:
             self.rows, caption = result[1]
             self.table.object = table_html(self.rows, caption)
             self._draw_figure()
-            self.table.styles = self.figure.styles = {}
+            self.outcome.styles = {"opacity": "1"}
             self.stage.busy = False
             return
         _, picture, scene = result
@@ -131,7 +130,9 @@ class LineTab:
 
     def _draw_figure(self, *_: Any) -> None:
         if self.rows:
-            self.figure.param.update(object=deviations(self.rows, self._shell.dark), visible=True)
+            figure = deviations(self.rows, self._shell.dark)
+            pane = pn.pane.HoloViews(figure, sizing_mode="stretch_width", height=280, margin=(0, 14))
+            self.outcome.objects = [self.table, pane]
 
     def _redraw(self, *_: Any) -> None:
         if self.picture is not None:
