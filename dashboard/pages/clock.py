@@ -49,13 +49,13 @@ def cumulant_axis(n: int, predicted: np.ndarray, value: np.ndarray, error: np.nd
     """Options of a panel for κₙ or μₙ on which the prediction stays visible.
 
     A second order that grows more than tenfold goes on a logarithmic axis. Other orders are linear, unless noise
-    drives the measurement far beyond the prediction: then symmetric logarithmic, linear up to the size at the start.
+    drives the measurement far beyond the prediction: then (but for the mean) symmetric logarithmic, linear up to the size at the start.
     """
     scale = float(np.nanmax(np.abs(predicted)))
     start = max(abs(float(predicted[0])), 1e-3)
     linear = float(10.0 ** np.floor(np.log10(start)))
     wide = n == 2 and scale > 10 * start
-    wild = not wide and float(np.nanmax(np.abs(value) + error, initial=0.0)) > WILD * max(scale, 1e-12)
+    wild = n > 1 and not wide and float(np.nanmax(np.abs(value) + error, initial=0.0)) > WILD * max(scale, 1e-12)
     reach = linear * 10.0**DECADES
     return {
         "log_y": wide, "symlog_y": wild, "linthresh": linear, "ylim": (-reach, reach) if wild else None,

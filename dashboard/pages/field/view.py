@@ -44,7 +44,7 @@ class FieldView:
         self.schedule = ScheduleEditor(state, shell, self.widgets)
         self.stage = Stage(height=660, dark=shell.param.dark, label="A lattice field dissolves into noise and re-forms")
         self.note = pn.pane.Alert("", alert_type="warning", visible=False, margin=(0, 10), sizing_mode="stretch_width")
-        self.equation = pn.pane.LaTeX("", renderer="mathjax", margin=(0, 14), sizing_mode="stretch_width")
+        self.equation = pn.pane.LaTeX("", renderer="mathjax", margin=(12, 14, 4, 14), sizing_mode="stretch_width")
         self.text = pn.pane.Markdown("", margin=(0, 14), sizing_mode="stretch_width")
         self.live = Live(self._deliver, self._fail)
         shell.on_close(self.live.close)

@@ -54,7 +54,7 @@ class LangevinTab:
         )  # fmt: skip
         numerals = {"font-size": "14px", "font-variant-numeric": "tabular-nums"}
         self.line = pn.pane.HTML("", margin=(14, 10), sizing_mode="stretch_width", styles=numerals)
-        self.equation = pn.pane.LaTeX("", renderer="mathjax", margin=(0, 14), sizing_mode="stretch_width")
+        self.equation = pn.pane.LaTeX("", renderer="mathjax", margin=(12, 14, 4, 14), sizing_mode="stretch_width")
         self.content = pn.Column(
             pn.Row(self.run, self.restart, self.pace, self.line, sizing_mode="stretch_width", margin=0),
             self.stage, self.equation, pn.pane.Markdown(EXPLANATION, margin=(0, 14), sizing_mode="stretch_width"),

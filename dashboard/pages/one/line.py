@@ -40,7 +40,7 @@ class LineTab:
             height=780, label="One degree of freedom: density, trajectories, cumulants, score", dark=shell.param.dark
         )
         self.note = pn.pane.Alert("", alert_type="warning", visible=False, margin=(0, 10), sizing_mode="stretch_width")
-        self.equations = pn.pane.LaTeX("", renderer="mathjax", sizing_mode="stretch_width", margin=(0, 14))
+        self.equations = pn.pane.LaTeX("", renderer="mathjax", sizing_mode="stretch_width", margin=(12, 14, 4, 14))
         self.table = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 14), stylesheets=[TABLE_CSS])
         self.picture: Picture | None = None
         self.live = Live(self._deliver, self._fail)

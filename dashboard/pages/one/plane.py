@@ -63,7 +63,7 @@ class PlaneTab:
         shell.on_close(self.live.close)
         shell.on_leave(self.live.cancel)
         self.text = pn.pane.Markdown(EXPLANATION, margin=(0, 14), sizing_mode="stretch_width")
-        self.equations = pn.pane.LaTeX("", renderer="mathjax", sizing_mode="stretch_width", margin=(0, 14))
+        self.equations = pn.pane.LaTeX("", renderer="mathjax", sizing_mode="stretch_width", margin=(12, 14, 4, 14))
         self.content = pn.Column(self.stage, self.equations, self.text, sizing_mode="stretch_width", margin=0)
         self._stale = True
         state.param.watch(self._changed, list(TRIGGERS))
