@@ -78,7 +78,7 @@ def _plain(value: Any) -> str:
     if isinstance(value, bool | int):
         return str(value).lower()
     if isinstance(value, float):
-        return repr(value + 0.0).removesuffix(".0")  # -0.0 equals 0.0, so it is written alike
+        return repr(value).removesuffix(".0")
     if isinstance(value, list | tuple) and value:
         if all(_is_number(v) for v in value):
             return ",".join(_plain(v) for v in value)

@@ -48,8 +48,9 @@ def signal_marks(schedule: Schedule, variance: float) -> list[Mark]:
 def cumulant_axis(n: int, predicted: np.ndarray, value: np.ndarray, error: np.ndarray) -> dict[str, Any]:
     """Options of a panel for κₙ or μₙ on which the prediction stays visible.
 
-    A second order that grows more than tenfold goes on a logarithmic axis. Other orders are linear, unless noise
-    drives the measurement far beyond the prediction: then (but for the mean) symmetric logarithmic, linear up to the size at the start.
+    A second order that grows more than tenfold goes on a logarithmic axis. The others are linear, unless noise drives
+    the measurement far beyond the prediction: then (but for the mean) symmetric logarithmic, linear up to the size at
+    the start.
     """
     scale = float(np.nanmax(np.abs(predicted)))
     start = max(abs(float(predicted[0])), 1e-3)

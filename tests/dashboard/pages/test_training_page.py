@@ -113,8 +113,9 @@ def test_training_that_fails_says_so(view, wait, monkeypatch):
 
     monkeypatch.setattr(module.Trainer, "run", fails)
     pressed(view.training.button)
-    wait(lambda: not view.training.running)
-    assert view.training.message.object == "Training ended: training diverged at step 7; try a smaller rate"
+    said = "Training ended: training diverged at step 7; try a smaller rate"
+    wait(lambda: view.training.message.object == said)
+    assert not view.training.running
     assert view.training.button.visible
 
 
