@@ -224,10 +224,13 @@ def test_playing_is_smooth_and_free_for_the_server(page, server, table, room):
     page.goto(f"{server.address}?page={room}")
     settle(page)
     server.rest()
-    frames, cpu, began = page.evaluate(FRAMES), server.cpu(), time.monotonic()
-    page.wait_for_timeout(1000 * SECONDS)
-    seconds = time.monotonic() - began
-    rate, busy = (page.evaluate(FRAMES) - frames) / seconds, (server.cpu() - cpu) / seconds
+    measured = []
+    for _ in range(3):  # once in a while the server clears away a page that was closed earlier
+        frames, cpu, began = page.evaluate(FRAMES), server.cpu(), time.monotonic()
+        page.wait_for_timeout(1000 * SECONDS)
+        seconds = time.monotonic() - began
+        measured.append(((server.cpu() - cpu) / seconds, (page.evaluate(FRAMES) - frames) / seconds))
+    busy, rate = min(measured)
     table.append((f"{room}: playing", f"{rate:.0f} frames a second, server {100 * busy:.1f} % of a core"))
-    assert busy < 0.1
+    assert busy < 0.05
     assert rate > 10

@@ -42,6 +42,7 @@ class LineTab:
         self.note = pn.pane.Alert("", alert_type="warning", visible=False, margin=(0, 10), sizing_mode="stretch_width")
         self.equations = pn.pane.LaTeX("", renderer="mathjax", sizing_mode="stretch_width", margin=(12, 14, 4, 14))
         self.table = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 14), stylesheets=[TABLE_CSS])
+        self._typeset = ""
         self.picture: Picture | None = None
         self.live = Live(self._deliver, self._fail)
         shell.on_close(self.live.close)
@@ -81,8 +82,9 @@ class LineTab:
             self.stage.param.update(error=sentence(problem), busy=False)
             return
         self.stage.busy = True
-        self.outcome.styles = {"opacity": "0.35"}  # they still belong to what was there before
-        self.equations.object = equations(order.target, order.schedule, str(self.state.solver))
+        self._typeset = equations(order.target, order.schedule, order.solver)
+        if self.rows:
+            self.outcome.styles = {"opacity": "0.35"}  # it still belongs to what was there before
         self.live.submit(partial(self._stages, order), at_once=partial(self._quick, order))
 
     def order(self) -> Order:
@@ -115,6 +117,8 @@ class LineTab:
             self.stage.busy = False
             return
         _, picture, scene = result
+        if not picture.preview or not self.equations.object:  # typesetting would hold up a quick picture
+            self.equations.object = self._typeset
         first = self.picture is None
         self.picture = picture
         with pn.io.hold():

@@ -66,6 +66,7 @@ class PlaneTab:
         self.equations = pn.pane.LaTeX("", renderer="mathjax", sizing_mode="stretch_width", margin=(12, 14, 4, 14))
         self.content = pn.Column(self.stage, self.equations, self.text, sizing_mode="stretch_width", margin=0)
         self._stale = True
+        self._typeset = ""
         state.param.watch(self._changed, list(TRIGGERS))
         training.listeners.append(self._changed)
 
@@ -89,7 +90,7 @@ class PlaneTab:
             self.stage.param.update(error=sentence(problem), busy=False)
             return
         self.stage.busy = True
-        self.equations.object = equations(order.target, order.schedule, order.solver)
+        self._typeset = equations(order.target, order.schedule, order.solver)
         self.live.submit(partial(_stages, order), at_once=partial(_preview, order))
 
     def order(self) -> Order:
@@ -99,6 +100,8 @@ class PlaneTab:
 
     def _deliver(self, result: Result) -> None:
         scene, paths, last = result
+        if last or not self.equations.object:  # typesetting would hold up a quick picture
+            self.equations.object = self._typeset
         first = self.stage.scene is None
         with pn.io.hold():
             self.stage.show(scene)
