@@ -143,7 +143,7 @@ def test_a_slider_gives_a_quick_picture_and_then_the_one_asked_for(page, dashboa
     slide(page, "sigma", *["ArrowRight"] * 30)
     stage.ready()
     until(lambda: noted(stage)[-1:] == ["20\u202f000 paths"])
-    assert "preview · 1\u202f500 paths" in noted(stage)
+    assert "preview · 1\u202f200 paths" in noted(stage)
     assert stage.caption.inner_text() != caption  # the same t, another noise level
     assert stage.caption.inner_text().split("σ̃")[0] == caption.split("σ̃")[0]
     page.wait_for_url(re.compile("sigma=1[1-9]"))

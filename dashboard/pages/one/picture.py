@@ -39,7 +39,7 @@ class Quality:
     substeps: int  # of the Fokker–Planck solver
 
 
-FAST = Quality(frames=24, paths=1500, steps=48, cells=160, points=101, witnesses=400, substeps=1)
+FAST = Quality(frames=18, paths=1200, steps=36, cells=150, points=91, witnesses=300, substeps=1)
 
 
 @dataclass(frozen=True, eq=False)

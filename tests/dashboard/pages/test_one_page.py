@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from core.diffusion.training import Trainer, TrainingConfig
 from core.jobs import Token
+from core.statistics.format import thousands
 from core.theories.registry import make_target
 from dashboard.address import decode, encode
 from dashboard.pages.field.state import FieldState
-from dashboard.pages.one.picture import full_quality, paint
+from dashboard.pages.one.picture import FAST, full_quality, paint
 from dashboard.pages.one.state import OneState
 from dashboard.pages.one.table import table_html, table_rows
 from dashboard.shell import Shell, build_page
@@ -46,7 +47,7 @@ def test_a_quick_picture_comes_first_then_the_one_asked_for_then_the_table(one, 
     view.state.tab = "line"
     assert tab.stage.busy
     wait(lambda: "table" in seen)
-    assert seen == ["preview · 1\u202f500 paths", "2\u202f000 paths", "table"]
+    assert seen == [f"preview · {thousands(FAST.paths)} paths", "2\u202f000 paths", "table"]
     assert tab.stage.playing
     wait(lambda: not tab.stage.busy)
     assert not tab.picture.preview
