@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from core.diffusion.backward import euler_warning
+from core.diffusion.gaussian import GaussianScore
 from core.diffusion.grids import time_grid
 from core.diffusion.record import Record
 from core.diffusion.run import BackwardRun, ForwardRun, run_backward, run_forward
@@ -17,6 +18,7 @@ from core.jobs import Token
 from core.schedule import Schedule
 from core.statistics.generating import measured_generating
 from core.theories.base import Target
+from core.theories.mixture import GaussianMixture
 from core.theories.modes import unimodal_time
 from dashboard.pages.clock import captions, clock_positions, signal_marks
 from dashboard.pages.one.curves import Curve, cumulant_curves, moment_curves
@@ -83,7 +85,8 @@ class Picture:
     @property
     def density(self) -> np.ndarray:
         """The density that the heat map shows: exact forward, Fokker–Planck backward (it knows the wrong prior)."""
-        return np.where(np.arange(len(self.positions))[:, None] < self.turn, self.exact, self.fokker_planck)
+        known = (np.arange(len(self.positions))[:, None] >= self.turn) & np.isfinite(self.fokker_planck)
+        return np.where(known, self.fokker_planck, self.exact)
 
     @property
     def peak(self) -> np.ndarray:
@@ -146,21 +149,7 @@ def paint(order: Order, quality: Quality, token: Token) -> Picture:
     centre, variance = f * target.mean[0], f**2 * target.covariance[0, 0] + xi
     edges = np.concatenate([forward.frames.edges, backward.frames.edges])  # type: ignore[list-item]
     x = edges[:, :1] + (edges[:, -1:] - edges[:, :1]) * np.linspace(0, 1, quality.points)
-    fine = {"cells": quality.cells, "substeps": quality.substeps, "token": token}
-    fp_forward = solve_forward(target, schedule, forward.times, **fine)
-    fp_backward = solve_backward(
-        order.model,
-        schedule,
-        backward.frames.times,
-        start=order.prior,
-        mean=target.mean,
-        covariance=target.covariance,
-        **fine,
-    )
-    fokker_planck = np.array(
-        [np.interp(x[i], fp_forward.x[i], fp_forward.density[i], 0, 0) for i in range(turn)]
-        + [np.interp(x[turn + i], fp_backward.x[i], fp_backward.density[i], 0, 0) for i in range(len(t) - turn)]
-    )
+    fokker_planck = _fokker_planck(order, quality, forward.times, backward.frames.times, x, token)
     exact, score_exact, score_used = _on_grid(order, x, f, xi, token)
     token.check()
     ahead = np.arange(len(t)) < turn  # the drift in units of g²: -½ k/g² x forward, ½ k/g² x + score backward
@@ -217,6 +206,32 @@ def _steps(order: Order, wanted: int) -> int:
             break
         wanted *= 2
     return min(wanted, order.steps)
+
+
+def _fokker_planck(
+    order: Order, quality: Quality, rising: np.ndarray, falling: np.ndarray, x: np.ndarray, token: Token
+) -> np.ndarray:
+    """The density of both processes on the grid of every frame, (F, points).
+
+    NaN in a quick picture whose score is not a closed form: it would be tabulated anew for each of a hundred steps.
+    """
+    if quality is FAST and not isinstance(order.model, GaussianMixture | GaussianScore):
+        return np.full(x.shape, np.nan)
+    fine = {"cells": quality.cells, "substeps": quality.substeps, "token": token}
+    target = order.target
+    there = solve_forward(target, order.schedule, rising, **fine)
+    back = solve_backward(
+        order.model,
+        order.schedule,
+        falling,
+        start=order.prior,
+        mean=target.mean,
+        covariance=target.covariance,
+        **fine,
+    )
+    grids = np.concatenate([there.x, back.x])
+    densities = np.concatenate([there.density, back.density])
+    return np.array([np.interp(*row, 0, 0) for row in zip(x, grids, densities, strict=True)])
 
 
 def _on_grid(
