@@ -15,17 +15,12 @@ import torch
 from core.jobs import Token
 from core.noise import Noise
 from core.samplers import driver, hmc
+from core.samplers.pilots import LENGTH, PILOTS, WARM_UP, warm_up_step
+from core.samplers.starts import mixed_start
 from core.statistics.lattice import magnetisation, phi_squared
 from core.theories.phi4 import Phi4
 
 Tensor = torch.Tensor
-
-PILOTS = 32
-"""Chains that tune the step size, the same ones whatever the size of the ensemble."""
-WARM_UP = 30
-"""Trajectories at the start that are always accepted: a field that moves as a body makes a large energy error."""
-LENGTH = 4.0
-"""Mean length of a trajectory."""
 
 
 @dataclass(frozen=True)
@@ -67,16 +62,6 @@ class Thermalisation:
         return largest
 
 
-def ordered_start(theory: Phi4, chains: int, noise: Noise, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Half the chains at plus, half at minus the classical minimum, each site shaken by a small N(0, 0.3²).
-
-    No domain wall is left behind, which a random start deep in the broken phase would keep for a very long time.
-    """
-    sign = 1.0 - 2.0 * ((torch.arange(chains) + noise.first) % 2)
-    shaken = 0.3 * noise.of("start").normal(0, (chains, *theory.event), dtype)
-    return shaken + (theory.classical_minimum * sign).to(dtype).reshape(-1, *[1] * theory.d)
-
-
 def thermalise(
     theory: Phi4,
     chains: int,
@@ -94,7 +79,7 @@ def thermalise(
     if chains < 2:
         raise ValueError(f"chains must be at least 2, got {chains}")
     step_size = tuned_step_size(theory, noise, dtype)
-    warm = hmc.init(theory, ordered_start(theory, chains, noise, dtype), warm_up_step(theory), LENGTH, flip=True)
+    warm = hmc.init(theory, mixed_start(theory, chains, noise, dtype), warm_up_step(theory), LENGTH, flip=True)
     observables: driver.Observables = {"M": magnetisation, "phi2": phi_squared}
     history: list[driver.Frame] = []
 
@@ -118,20 +103,10 @@ def thermalise(
             yield report(frame)
 
 
-def warm_up_step(theory: Phi4) -> float:
-    """Leapfrog step of the warm-up: an eighth of the stability limit 2/ω in the steepest part of the action.
-
-    ``ω² = 2|1-2λ| + 4dκ + 12λ φ²`` is taken 0.6 outside the classical minimum, which fluctuations seldom pass.
-    """
-    outside = theory.classical_minimum + 0.6
-    curvature = 2 * abs(1 - 2 * theory.lam) + 4 * theory.d * theory.kappa + 12 * theory.lam * outside**2
-    return min(0.1, 0.25 / math.sqrt(curvature))
-
-
 def tuned_step_size(theory: Phi4, noise: Noise, dtype: torch.dtype = torch.float32) -> float:
     """Leapfrog step that accepts about four trajectories in five, found with a few pilot chains in equilibrium."""
     noise = replace(noise.of("pilot"), first=0)
-    pilots = hmc.init(theory, ordered_start(theory, PILOTS, noise, dtype), warm_up_step(theory), LENGTH, flip=True)
+    pilots = hmc.init(theory, mixed_start(theory, PILOTS, noise, dtype), warm_up_step(theory), LENGTH, flip=True)
     for frame in driver.frames(replace(pilots, metropolis=False), hmc.step, noise, WARM_UP):
         pilots = frame.state
     return hmc.tuned_step_size(replace(pilots, metropolis=True), noise)

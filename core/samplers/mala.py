@@ -5,11 +5,13 @@
 
 (Besag, J. R. Stat. Soc. B 56 (1994) 591; Roberts and Tweedie, Bernoulli 2 (1996) 341.) Logarithms are added in
 float64 and never exponentiated.
+
+With a kernel 𝒦 (see ``core.samplers.fourier``) the proposal is ``y = x + ε 𝒦 K(x) + √(2ε 𝒦) η`` and the exponent
+``-(y - x - ε 𝒦 K)ᵀ 𝒦⁻¹ (y - x - ε 𝒦 K)/(4ε)``: still exact.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +20,8 @@ import torch
 from core.contracts import Theory
 from core.noise import Noise
 from core.samplers.contract import Info, choose, decide
-from core.samplers.langevin import require_step_size
+from core.samplers.fourier import FourierKernel
+from core.samplers.langevin import move, require_step_size, signs
 
 Tensor = torch.Tensor
 
@@ -32,6 +35,8 @@ class MalaState:
     action: Tensor
     force: Tensor
     epsilon: float
+    kernel: FourierKernel | None = None
+    flip: bool = False
     count: int = 0
 
     @property
@@ -39,31 +44,39 @@ class MalaState:
         return self.count * self.epsilon
 
 
-def init(theory: Theory, x: Tensor, epsilon: float) -> MalaState:
-    """Chains that start at ``x`` (chains, *event) and propose steps of size ``epsilon`` > 0 (else ValueError)."""
+def init(
+    theory: Theory, x: Tensor, epsilon: float, kernel: FourierKernel | None = None, flip: bool = False
+) -> MalaState:
+    """Chains that start at ``x`` (chains, *event) and propose steps of size ``epsilon`` > 0 (else ValueError).
+
+    ``kernel`` accelerates the long modes; ``flip`` follows each decision by φ → -φ with probability ½, for a theory
+    with that symmetry.
+    """
     require_step_size(epsilon)
-    return MalaState(theory, x, theory.action(x).double(), theory.force(x), float(epsilon))
+    return MalaState(theory, x, theory.action(x).double(), theory.force(x), float(epsilon), kernel, flip)
 
 
 def step(state: MalaState, noise: Noise) -> tuple[MalaState, Info]:
     """One proposal and one decision of every chain."""
     x, eps = state.x, state.epsilon
     eta = noise.normal(state.count, tuple(x.shape), x.dtype, x.device)
-    y = x + eps * state.force + math.sqrt(2 * eps) * eta
+    y = move(x, eps, state.force, eta, state.kernel)
     action, force = state.theory.action(y).double(), state.theory.force(y)
-    log_back = -_squared(x - y - eps * force) / (4 * eps)
-    log_there = -_squared(y - x - eps * state.force) / (4 * eps)
-    log_ratio = state.action - action + log_back - log_there
+    log_ratio = state.action - action + _log_q(state, y, force, x) - _log_q(state, x, state.force, y)
     accepted = decide(log_ratio, state.count, noise)
-    new = replace(
-        state,
-        x=choose(accepted, y, x),
-        action=choose(accepted, action, state.action),
-        force=choose(accepted, force, state.force),
-        count=state.count + 1,
+    x, force = choose(accepted, y, x), choose(accepted, force, state.force)
+    if state.flip:
+        flipped = signs(state.count, len(x), noise, x.device)
+        x, force = choose(flipped, -x, x), choose(flipped, -force, force)
+    action = choose(accepted, action, state.action)
+    return replace(state, x=x, action=action, force=force, count=state.count + 1), Info(accepted, log_ratio)
+
+
+def _log_q(state: MalaState, x: Tensor, force: Tensor, y: Tensor) -> Tensor:
+    """log q(y|x) up to a constant, shape (chains,), float64."""
+    gap = y.double() - move(
+        x.double(), state.epsilon, force.double(), torch.zeros_like(x, dtype=torch.float64), state.kernel
     )
-    return new, Info(accepted, log_ratio)
-
-
-def _squared(v: Tensor) -> Tensor:
-    return v.double().square().flatten(1).sum(1)
+    if state.kernel is not None:
+        gap = state.kernel.inverse_sqrt(gap)
+    return -gap.square().flatten(1).sum(1) / (4 * state.epsilon)

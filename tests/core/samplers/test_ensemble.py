@@ -7,7 +7,8 @@ import torch
 from core.contracts import Cancelled
 from core.jobs import Token
 from core.noise import Noise
-from core.samplers.ensemble import Thermalisation, ordered_start, thermalise, tuned_step_size
+from core.samplers.ensemble import Thermalisation, thermalise, tuned_step_size
+from core.samplers.starts import mixed_start
 from core.statistics.autocorrelation import integrated_time
 from core.statistics.cumulants import PowerSums
 from core.statistics.lattice import binder, magnetisation, susceptibility
@@ -62,10 +63,10 @@ def test_equilibrium_of_the_whole_table(kappa):
 
 def test_start_is_half_up_half_down_at_the_classical_minimum():
     theory = Phi4(16, 0.4, 0.022)
-    x = ordered_start(theory, 10, Noise(1))
+    x = mixed_start(theory, 10, Noise(1))
     m = magnetisation(x).numpy()
     np.testing.assert_allclose(m, theory.classical_minimum * np.array([1, -1] * 5), atol=4.5 * 0.3 / 16)
-    torch.testing.assert_close(ordered_start(theory, 3, Noise(1).starting_at(4)), x[4:7])
+    torch.testing.assert_close(mixed_start(theory, 3, Noise(1).starting_at(4)), x[4:7])
 
 
 def test_chains_do_not_depend_on_their_number():
