@@ -183,6 +183,14 @@ class Noise:
         """The same source seen from path number ``path`` on."""
         return replace(self, first=self.first + path)
 
+    def address(self, step: int) -> tuple[int, int, int, int]:
+        """What a compiled kernel needs to draw the deviates of a step itself: first path, step and the two key words.
+
+        Raises ValueError for a step out of range.
+        """
+        self._range(step, (0,))
+        return self.first, step, *self._key
+
     @property
     def _key(self) -> tuple[int, int]:
         # splitmix64 of the seed, with the stream's name folded in

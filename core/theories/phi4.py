@@ -16,7 +16,8 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from core.theories.phi4_kernel import leapfrog, row_neighbours
+from core.noise import Noise
+from core.theories import phi4_kernel
 
 Tensor = torch.Tensor
 
@@ -81,16 +82,37 @@ class Phi4:
         """K(x) = 2κ Σ_{±μ} φ_{x±μ} - 2(1-2λ) φ - 4λ φ³, of the shape and precision of x."""
         return 2 * self.kappa * neighbours(x) - x * (2 * (1 - 2 * self.lam) + 4 * self.lam * x * x)
 
-    def leapfrog(self, x: Tensor, p: Tensor, step: float, steps: int) -> tuple[Tensor, Tensor, Tensor]:
-        """``steps`` leapfrog steps from (x, p): the end point and ΔH (n,), compiled, for fields on the CPU."""
-        x, p = x.clone(memory_format=torch.contiguous_format), p.clone(memory_format=torch.contiguous_format)
-        rows = (len(x), -1, self.event[-1])
-        delta = np.empty(len(x))
-        leapfrog(
-            x.numpy().reshape(rows), p.numpy().reshape(rows), row_neighbours(self.event), float(self.kappa),
-            float(self.lam), float(step), steps, delta,
+    def integrate(self, x: Tensor, p: Tensor, kicks: np.ndarray, drifts: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+        """Molecular dynamics from (x, p), compiled, for fields on the CPU: the end point and ΔH (n,), float64.
+
+        Momenta move by ``kicks[0]`` times the force, fields by ``drifts[0]`` times the momenta, and so on in turn;
+        the last move is ``kicks[-1]``.
+        """
+        x, p = x.contiguous(), p.contiguous()
+        y, q, delta = torch.empty_like(x), torch.empty_like(p), np.empty(len(x))
+        flat = [v.numpy().reshape(len(x), -1) for v in (x, p, y, q)]
+        phi4_kernel.integrate(*flat, *self._dynamics(kicks, drifts), delta)
+        return y, q, torch.from_numpy(delta)
+
+    def trajectory(
+        self, x: Tensor, noise: Noise, count: int, kicks: np.ndarray, drifts: np.ndarray
+    ) -> tuple[Tensor, Tensor]:
+        """``integrate`` from the momenta ``noise.normal(count, x.shape)``: the end point's fields and ΔH (n,).
+
+        The momenta are drawn chain by chain in the kernel and never leave the cache.
+        """
+        x = x.contiguous()
+        y, delta = torch.empty_like(x), np.empty(len(x))
+        flat = [v.numpy().reshape(len(x), -1) for v in (x, y)]
+        phi4_kernel.trajectory(*flat, *self._dynamics(kicks, drifts), *noise.address(count), delta)
+        return y, torch.from_numpy(delta)
+
+    def _dynamics(self, kicks: np.ndarray, drifts: np.ndarray) -> tuple:
+        """What the kernels are told besides the fields."""
+        planes = phi4_kernel.layout(self.event)
+        return (
+            planes.table, planes.rows, planes.columns, planes.wrap, float(self.kappa), float(self.lam), kicks, drifts
         )  # fmt: skip
-        return x, p, torch.from_numpy(delta)
 
     def free_propagator(self) -> np.ndarray:
         """⟨|φ_p|²⟩/V = 1/(2 - 4κ Σ_μ cos p_μ) of the free field, on the lattice of momenta, shape ``event``.
