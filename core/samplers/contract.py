@@ -33,11 +33,18 @@ class State(Protocol):
 class Info(NamedTuple):
     """``accepted`` (chains,) booleans and ``log_ratio`` (chains,) = log A before its cut at 0, float64.
 
-    Both are None for a step without a Metropolis decision.
+    ``rate`` (chains,) float64, the fraction of accepted proposals, is what a step with many local decisions has
+    instead. All are None for a step without a Metropolis decision.
     """
 
     accepted: Tensor | None = None
     log_ratio: Tensor | None = None
+    rate: Tensor | None = None
+
+    def total_accepted(self) -> float:
+        """Acceptance summed over the chains; nan for a step without a Metropolis decision."""
+        each = self.accepted if self.rate is None else self.rate
+        return float("nan") if each is None else float(each.sum())
 
 
 class Step(Protocol):

@@ -127,7 +127,7 @@ def _block(
                 token.check()
             some, info = step(some, own)
             clock[i] = some.clock
-            accepted += float("nan") if info.accepted is None else float(info.accepted.sum())
+            accepted += info.total_accepted()
             for name, observable in observables.items():
                 series[name][:, i] = observable(some.x).cpu().numpy()
             if shown:
