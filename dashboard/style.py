@@ -60,7 +60,10 @@ _COMPONENTS: dict[str, Any] = {
     "MuiSlider": {"styleOverrides": {"root": {"paddingTop": 8, "paddingBottom": 8, "marginBottom": "0 !important"}}},
     "MuiTab": {"styleOverrides": {"root": {"minHeight": 36, "padding": "6px 12px", "fontSize": 13}}},
     "MuiTabs": {"styleOverrides": {"root": {"minHeight": 36}}},
-    "MuiTooltip": {"styleOverrides": {"tooltip": {"fontSize": 12.5, "lineHeight": 1.4, "maxWidth": 280}}},
+    "MuiTooltip": {
+        "defaultProps": {"describeChild": True},  # a control's accessible name is its label, not its explanation
+        "styleOverrides": {"tooltip": {"fontSize": 12.5, "lineHeight": 1.4, "maxWidth": 280}},
+    },
 }
 
 

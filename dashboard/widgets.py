@@ -7,7 +7,7 @@ delivers while it is dragged; whoever listens keeps only the newest request.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import panel_material_ui as pmui
@@ -65,16 +65,21 @@ def _number(state: param.Parameterized, parameter: Any, options: dict[str, Any])
         return (pmui.IntInput if whole else pmui.FloatInput).from_param(parameter, **options)
     if low > 0 and high / low >= LOGARITHMIC:
         return _logarithmic(state, parameter, low, high, options)
-    slider = pmui.IntSlider if whole else pmui.FloatSlider
-    step = parameter.step or (1 if whole else round_down(high - low) / 500)
-    return slider.from_param(parameter, **{"step": step, "format": "0,0" if whole else "0[.]000", **options})
+    if whole:
+        return pmui.IntSlider.from_param(parameter, **{"step": 1, "format": "0,0", **options})
+    slider = pmui.FloatSlider(
+        start=low, end=high, step=parameter.step or round_down(high - low) / 500, value=getattr(state, parameter.name),
+        **{"format": "0[.]000", **options},
+    )  # fmt: skip
+    # The browser adds up steps: 10.2 comes as 10.199999999999996.
+    _link(slider, state, parameter.name, to=float, back=lambda value: min(high, max(low, float(f"{value:.10g}"))))
+    return slider
 
 
 def _logarithmic(
     state: param.Parameterized, parameter: Any, low: float, high: float, options: dict[str, Any]
 ) -> pmui.FloatSlider:
-    name = parameter.name
-    value = getattr(state, name)
+    value = getattr(state, parameter.name)
     slider = pmui.FloatSlider(
         start=math.log10(low),
         end=math.log10(high),
@@ -83,31 +88,45 @@ def _logarithmic(
         value_label=_text(value),
         **options,
     )
+    kind = int if isinstance(parameter, param.Integer) else float
 
+    def back(position: float) -> float:
+        return kind(min(high, max(low, float(f"{10**position:.2g}"))))
+
+    _link(slider, state, parameter.name, to=math.log10, back=back)
+    state.param.watch(lambda event: slider.param.update(value_label=_text(event.new)), parameter.name)
+    return slider
+
+
+def _link(
+    slider: pmui.FloatSlider,
+    state: param.Parameterized,
+    name: str,
+    to: Callable[[float], float],
+    back: Callable[[float], float],
+) -> None:
+    """Keep a slider at ``to(value)`` and the value at ``back(position)``; what is dragged is not moved while it is."""
     linking = False
 
     def dragged(event: Any) -> None:
         nonlocal linking
         if linking:
             return
-        number = min(high, max(low, float(f"{10**event.new:.2g}")))
         linking = True
         try:
-            setattr(state, name, int(number) if isinstance(parameter, param.Integer) else number)
+            setattr(state, name, back(event.new))
         finally:
             linking = False
 
     def changed(event: Any) -> None:
         nonlocal linking
-        slider.value_label = _text(event.new)
         if not linking:
             linking = True
-            slider.value = math.log10(event.new)
+            slider.value = to(event.new)
             linking = False
 
     slider.param.watch(dragged, "value")
     state.param.watch(changed, name)
-    return slider
 
 
 def _text(value: float) -> str:

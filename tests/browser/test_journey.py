@@ -185,7 +185,7 @@ def test_a_score_is_trained_while_one_watches(page, dashboard):
     choose(page, "score", "Learned")
     expect(stage.root.locator(".stage-message")).to_contain_text("press Train")
     assert stage.count("scenes") == scenes  # the picture stays
-    page.locator(".control-steps").first.get_by_role("slider").press("End")
+    page.locator(".control-training_steps").get_by_role("slider").press("End")
     press(page, "train")
     loss = page.locator('.stage-root[aria-label="Training loss"]')
     expect(loss).to_be_visible()
@@ -218,8 +218,8 @@ def test_the_address_reproduces_the_picture(page, dashboard):
     other.pause()
     again.keyboard.press("r")
     expect(other.caption).to_contain_text("t = 0.000")
-    for control in ("sigma", "solver", "steps", "paths"):  # the steps of the training come before those of the process
-        here, there = (p.locator(f".control-{control}").last.inner_text() for p in (page, again))
+    for control in ("sigma", "solver", "steps", "paths"):
+        here, there = (p.locator(f".control-{control}").inner_text() for p in (page, again))
         assert here == there
     assert (
         again.locator(".control-seed")

@@ -65,6 +65,17 @@ def test_wide_ranges_get_a_logarithmic_slider_that_keeps_typed_values():
         assert 10**slider.value == pytest.approx(value, rel=0.05)
 
 
+def test_a_dragged_slider_gives_the_number_that_it_shows():
+    """The browser adds up steps in floating point; typed values keep all their digits."""
+    state = State()
+    slider = control(state, "sigma")
+    for dragged, meant in ((10.199999999999996, 10.2), (3.5999999999999996, 3.6), (49.99999999999999, 50.0)):
+        slider.value = dragged
+        assert repr(state.sigma) == repr(meant)
+    state.sigma = 10.199999999999996
+    assert state.sigma == slider.value == 10.199999999999996
+
+
 def test_a_control_without_an_explanation_is_refused():
     with pytest.raises(ValueError, match="silent has no doc"):
         control(State(), "silent")

@@ -75,12 +75,14 @@ class OneState(ProcessState):
     def make_target(self) -> Target:
         """The one-dimensional target with its present parameters; ValueError with a sentence for bad ones."""
         if self.target == "mixture":
-            return make_target(
-                "mixture",
-                means=numbers(str(self.means), "means"),
-                stds=numbers(str(self.stds), "widths"),
-                weights=numbers(str(self.weights), "weights"),
+            means, stds, weights = (
+                numbers(str(text), name)
+                for text, name in ((self.means, "means"), (self.stds, "widths"), (self.weights, "weights"))
             )
+            try:
+                return make_target("mixture", means=means, stds=stds, weights=weights)
+            except ValueError as problem:  # the page calls them widths
+                raise ValueError(str(problem).replace("stds", "widths")) from None
         if self.target == "formula":
             return make_target("formula", text=str(self.formula))
         if self.target == "quartic":

@@ -29,7 +29,7 @@ class ScoreTraining(param.Parameterized):
     ``target`` gives the target to train on; ``listeners`` are called on the session's loop when a model is ready.
     """
 
-    steps = param.Integer(
+    training_steps = param.Integer(
         3000, bounds=(200, 20_000), doc="Training steps of 4096 samples each; the published quality takes 14 000."
     )
 
@@ -108,7 +108,7 @@ class ScoreTraining(param.Parameterized):
         self.loss.visible = True
         self.message.object = "Drawing samples …"
         self._name = target.name
-        arguments = (target, int(self.steps), self._seed(), self._token)  # type: ignore[arg-type]
+        arguments = (target, int(self.training_steps), self._seed(), self._token)  # type: ignore[arg-type]
         threading.Thread(target=self._train, args=arguments, daemon=True, name="stoqlab-training").start()
 
     def _train(self, target: Target, steps: int, seed: int, token: Token) -> None:

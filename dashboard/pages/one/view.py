@@ -82,7 +82,7 @@ class OneView:
     def _sidebar(self) -> list[Any]:
         w = self.widgets
         learned = pn.Column(
-            *controls(self.training, ["steps"], {"steps": "Training steps"}).values(), self.training.panel(),
+            *controls(self.training, ["training_steps"]).values(), self.training.panel(),
             margin=0, sizing_mode="stretch_width",
         )  # fmt: skip
         self.learning = learned

@@ -30,7 +30,7 @@ def test_a_short_training_gives_a_score_for_this_target(view, wait):
     assert training.message.object == "No score has been learned for this target yet."
     heard = []
     training.listeners.append(lambda: heard.append(True))
-    training.steps = 250
+    training.training_steps = 250
     pressed(training.button)
     assert training.running
     assert not training.button.visible
@@ -54,7 +54,7 @@ def test_a_short_training_gives_a_score_for_this_target(view, wait):
 
 def test_stop_keeps_what_has_been_learned(view, wait):
     training = view.training
-    training.steps = 20_000
+    training.training_steps = 20_000
     pressed(training.button)
     wait(lambda: training.progress.value is not None and "step" in training.message.object)
     pressed(training.button)  # does nothing while it runs
@@ -70,7 +70,7 @@ def test_the_learned_score_draws_the_picture(view, wait):
     state.param.update(tab="line", score="learned", paths=2000, steps=60)
     assert "press Train" in tab.stage.error
     assert view.learning.visible
-    view.training.steps = 400
+    view.training.training_steps = 400
     pressed(view.training.button)
     wait(lambda: tab.picture is not None and not tab.stage.busy)
     assert tab.stage.error == ""
@@ -87,7 +87,7 @@ def test_the_learned_score_draws_the_picture(view, wait):
 
 
 def test_one_training_serves_every_schedule(view, wait):
-    view.training.steps = 400
+    view.training.training_steps = 400
     pressed(view.training.button)
     wait(lambda: not view.training.running)
     view.state.param.update(score="learned", paths=4000, steps=100, solver="heun")
@@ -120,7 +120,7 @@ def test_training_that_fails_says_so(view, wait, monkeypatch):
 
 
 def test_the_end_of_the_session_ends_the_training(view, wait):
-    view.training.steps = 20_000
+    view.training.training_steps = 20_000
     pressed(view.training.button)
     wait(lambda: "step" in view.training.message.object)
     view.shell.close()
@@ -134,7 +134,7 @@ def test_the_same_seed_learns_the_same_score(one, wait, monkeypatch):
     scores = []
     for seed in (5, 5, 6):
         view = one(f"{PAGE}&seed={seed}")
-        view.training.steps = 200
+        view.training.training_steps = 200
         pressed(view.training.button)
         wait(lambda view=view: not view.training.running)
         scores.append(view.training.model_for(view.state.make_target()).score(x, 1.0, 0.3))
