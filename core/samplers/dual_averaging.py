@@ -6,8 +6,8 @@ With α_m the acceptance measured at step size ε_m and δ the one wanted,
     log ε̄_m = m^{-κ} log ε_m + (1 - m^{-κ}) log ε̄_{m-1},
 
 as in their algorithms 5 and 6, with their γ = 0.05, t₀ = 10, κ = 0.75 and μ = log 10 ε₀. ε₀ is found as in their
-algorithm 4: doubled or halved until the acceptance crosses ½. The averages ε̄ are what is kept. Here α_m is the mean over
-many pilot chains, which is why some tens of rounds are enough.
+algorithm 4: doubled or halved until the acceptance crosses ½. The averaged ε̄ is what is kept. Here α_m is the mean
+over many pilot chains, which is why some tens of rounds are enough.
 """
 
 from __future__ import annotations

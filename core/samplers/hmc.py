@@ -18,7 +18,7 @@ import torch
 
 from core.contracts import Theory
 from core.noise import Noise
-from core.samplers.contract import Info, choose, decide
+from core.samplers.contract import Info, choose
 from core.samplers.dual_averaging import tuned
 from core.samplers.integrators import integrate, make_moves, require_positive
 
@@ -72,28 +72,43 @@ def init(
 
 
 def step(state: HmcState, noise: Noise) -> tuple[HmcState, Info]:
-    """One trajectory, one decision and, where asked for, one random sign of every chain."""
+    """One trajectory, one decision and, where asked for, one random sign of every chain.
+
+    A theory's own compiled ``trajectory`` serves the CPU where 𝒦 = 1.
+    """
     steps = _steps(state, noise)
-    y, delta = _proposed(state, noise, steps)
-    accepted = decide(-delta, state.count, noise) if state.metropolis else torch.isfinite(delta)
-    x = choose(accepted, y, state.x)
-    if state.flip:
-        u = noise.of("flip").uniform(state.count, (len(x), 1), device=x.device)[:, 0]
-        x = choose(u < 0.5, -x, x)
+    moves = make_moves(state.integrator, state.step_size, steps)
+    log_u, sign = _decisions(state, noise)
+    if state.x.device.type == "cpu" and state.kernel is None and hasattr(state.theory, "trajectory"):
+        x, delta = state.theory.trajectory(state.x, noise, state.count, *moves, log_u, sign)
+        accepted = log_u < -delta
+    else:
+        p = _momenta(state, noise)
+        y, _, delta = integrate(state.theory, state.x, p, moves, state.kernel)
+        accepted = log_u < -delta
+        x = choose(accepted, y, state.x)
+        x = choose(sign < 0, -x, x) if state.flip else x
     clock = state.clock + steps * state.step_size
     return replace(state, x=x, count=state.count + 1, clock=clock), Info(accepted, -delta)
 
 
-def _proposed(state: HmcState, noise: Noise, steps: int) -> tuple[Tensor, Tensor]:
-    """End points and ΔH of a trajectory; a theory's own compiled ``trajectory`` serves the CPU where 𝒦 = 1."""
-    moves = make_moves(state.integrator, state.step_size, steps)
-    if state.x.device.type == "cpu" and state.kernel is None and hasattr(state.theory, "trajectory"):
-        return state.theory.trajectory(state.x, noise, state.count, *moves)
+def _momenta(state: HmcState, noise: Noise) -> Tensor:
+    """Momenta of the step to come, N(0, 𝒦⁻¹)."""
     p = noise.normal(state.count, tuple(state.x.shape), state.x.dtype, state.x.device)
-    if state.kernel is not None:
-        p = state.kernel.inverse_sqrt(p)
-    y, _, delta = integrate(state.theory, state.x, p, moves, state.kernel)
-    return y, delta
+    return p if state.kernel is None else state.kernel.inverse_sqrt(p)
+
+
+def _decisions(state: HmcState, noise: Noise) -> tuple[Tensor, Tensor]:
+    """Of each chain, log u to compare with -ΔH (-∞ takes whatever is finite) and the sign to come, float64."""
+    shape, device = (len(state.x), 1), state.x.device
+    log_u = torch.full(shape[:1], -math.inf, dtype=torch.float64, device=device)
+    sign = torch.ones_like(log_u)
+    if state.metropolis:
+        log_u = torch.log(noise.uniform(state.count, shape, device=device)[:, 0])
+    if state.flip:
+        u = noise.of("flip").uniform(state.count, shape, device=device)[:, 0]
+        sign = torch.where(u < 0.5, -1.0, 1.0).double()
+    return log_u, sign
 
 
 def _steps(state: HmcState, noise: Noise) -> int:
@@ -128,9 +143,7 @@ def reversibility_error(state: HmcState, noise: Noise) -> float:
     to come.
     """
     moves = make_moves(state.integrator, state.step_size, state.steps)
-    p = noise.normal(state.count, tuple(state.x.shape), state.x.dtype, state.x.device)
-    if state.kernel is not None:
-        p = state.kernel.inverse_sqrt(p)
+    p = _momenta(state, noise)
     y, q, _ = integrate(state.theory, state.x, p, moves, state.kernel)
     back, _, _ = integrate(state.theory, y, -q, moves, state.kernel)
     error = float((back - state.x).abs().max())

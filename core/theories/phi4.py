@@ -18,6 +18,7 @@ import torch
 
 from core.noise import Noise
 from core.theories import phi4_kernel
+from core.theories.phi4_kernel import layout
 
 Tensor = torch.Tensor
 
@@ -89,30 +90,32 @@ class Phi4:
         the last move is ``kicks[-1]``.
         """
         x, p = x.contiguous(), p.contiguous()
-        y, q, delta = torch.empty_like(x), torch.empty_like(p), np.empty(len(x))
-        flat = [v.numpy().reshape(len(x), -1) for v in (x, p, y, q)]
-        phi4_kernel.integrate(*flat, *self._dynamics(kicks, drifts), delta)
+        y, q = torch.empty_like(x), torch.empty_like(p)
+        delta = np.empty(len(x))
+        planes = layout(self.event)
+        phi4_kernel.integrate(
+            _rows(x), _rows(p), _rows(y), _rows(q), planes.table, planes.rows, planes.columns, planes.wrap,
+            float(self.kappa), float(self.lam), kicks, drifts, delta,
+        )  # fmt: skip
         return y, q, torch.from_numpy(delta)
 
     def trajectory(
-        self, x: Tensor, noise: Noise, count: int, kicks: np.ndarray, drifts: np.ndarray
+        self, x: Tensor, noise: Noise, count: int, kicks: np.ndarray, drifts: np.ndarray, log_u: Tensor, sign: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """``integrate`` from the momenta ``noise.normal(count, x.shape)``: the end point's fields and ΔH (n,).
+        """``integrate`` from the momenta ``noise.normal(count, x.shape)``, and the decision: new fields and ΔH (n,).
 
-        The momenta are drawn chain by chain in the kernel and never leave the cache.
+        A chain takes the end point where ``log_u`` (n,) < -ΔH, else it stays, and is then multiplied by ``sign`` (n,),
+        1 or -1; both float64. The momenta are drawn chain by chain in the kernel and never leave the cache.
         """
         x = x.contiguous()
         y, delta = torch.empty_like(x), np.empty(len(x))
-        flat = [v.numpy().reshape(len(x), -1) for v in (x, y)]
-        phi4_kernel.trajectory(*flat, *self._dynamics(kicks, drifts), *noise.address(count), delta)
-        return y, torch.from_numpy(delta)
-
-    def _dynamics(self, kicks: np.ndarray, drifts: np.ndarray) -> tuple:
-        """What the kernels are told besides the fields."""
-        planes = phi4_kernel.layout(self.event)
-        return (
-            planes.table, planes.rows, planes.columns, planes.wrap, float(self.kappa), float(self.lam), kicks, drifts
+        planes = layout(self.event)
+        first, step, k0, k1 = noise.address(count)
+        phi4_kernel.trajectory(
+            _rows(x), _rows(y), planes.table, planes.rows, planes.columns, planes.wrap, float(self.kappa),
+            float(self.lam), kicks, drifts, first, step, k0, k1, log_u.numpy(), sign.numpy(), delta,
         )  # fmt: skip
+        return y, torch.from_numpy(delta)
 
     def free_propagator(self) -> np.ndarray:
         """⟨|φ_p|²⟩/V = 1/(2 - 4κ Σ_μ cos p_μ) of the free field, on the lattice of momenta, shape ``event``.
@@ -135,3 +138,8 @@ class Phi4:
 def neighbours(x: Tensor) -> Tensor:
     """Σ_{±μ} φ_{x±μ} of fields (n, *event). On an extent of 2 each neighbour counts twice."""
     return torch.stack([x.roll(s, axis) for axis in range(1, x.ndim) for s in (1, -1)]).sum(0)
+
+
+def _rows(x: Tensor) -> np.ndarray:
+    """The memory of a contiguous field as (n, sites)."""
+    return x.numpy().reshape(len(x), -1)

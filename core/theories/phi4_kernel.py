@@ -84,7 +84,7 @@ def _kick_and_drift(phi, new, p, columns, size, hop, linear, cubic, drift):  # p
 
 
 @nb.njit(inline="always")
-def _action(phi, table, rows, columns, wrap, kappa, lam):  # pragma: no cover (compiled)
+def _action(phi, table, rows, columns, kappa, lam):  # pragma: no cover (compiled)
     """S of one framed configuration, in float64: links to the right and below, half of those across planes."""
     total, stride = 0.0, columns + 2
     mass = 1 - 2 * lam
@@ -126,6 +126,7 @@ def _load(sites, framed, rows, columns):  # pragma: no cover (compiled)
 
 @nb.njit(inline="always")
 def _store(framed, sites, rows, columns):  # pragma: no cover (compiled)
+    """The inside of the frames into contiguous sites."""
     stride = columns + 2
     for plane in range(framed.shape[0]):
         for r in range(rows):
@@ -135,14 +136,9 @@ def _store(framed, sites, rows, columns):  # pragma: no cover (compiled)
 
 
 @nb.njit(inline="always")
-def _move(x, p, y, q, work, table, rows, columns, wrap, kappa, lam, kicks, drifts):  # pragma: no cover (compiled)
-    """One chain from (x, p) to (y, q), all contiguous; returns ΔH. ``work`` (3, planes, framed plane) is scratch."""
-    old, new, momentum = work[0], work[1], work[2]
-    _load(x, old, rows, columns)
-    _load(p, momentum, rows, columns)
-    for plane in range(old.shape[0]):
-        _frame(old[plane], rows, columns, wrap)
-    before = _kinetic(p) + _action(old, table, rows, columns, wrap, kappa, lam)
+def _move(work, table, rows, columns, wrap, kappa, lam, kicks, drifts):  # pragma: no cover (compiled)
+    """One chain, field and momenta framed in ``work[0]`` and ``work[2]``; returns where the field is then, 0 or 1."""
+    old, new, p = work[0], work[1], work[2]
     size = (rows - 1) * (columns + 2) + columns
     c = np.empty(4, dtype=work.dtype)  # coefficients in the precision of the field, so that loops stay in it
     for i in range(kicks.size):
@@ -151,13 +147,26 @@ def _move(x, p, y, q, work, table, rows, columns, wrap, kappa, lam, kicks, drift
         hop, linear, cubic, drift = c[0], c[1], c[2], c[3]
         for plane in range(old.shape[0]):
             for k in range(table.shape[1]):
-                _kick_across(old[table[plane, k]], momentum[plane], columns, size, hop)
-            _kick_and_drift(old[plane], new[plane], momentum[plane], columns, size, hop, linear, cubic, drift)
+                _kick_across(old[table[plane, k]], p[plane], columns, size, hop)
+            _kick_and_drift(old[plane], new[plane], p[plane], columns, size, hop, linear, cubic, drift)
             _frame(new[plane], rows, columns, wrap)
         old, new = new, old
-    _store(old, y, rows, columns)
-    _store(momentum, q, rows, columns)
-    return _kinetic(q) + _action(old, table, rows, columns, wrap, kappa, lam) - before
+    return kicks.size % 2
+
+
+@nb.njit(inline="always")
+def _prepare(x, p, work, rows, columns, wrap):  # pragma: no cover (compiled)
+    """Contiguous field and momenta of one chain into ``work[0]`` and ``work[2]``."""
+    _load(x, work[0], rows, columns)
+    _load(p, work[2], rows, columns)
+    for plane in range(work.shape[1]):
+        _frame(work[0, plane], rows, columns, wrap)
+
+
+@nb.njit(inline="always")
+def _negate(x):  # pragma: no cover (compiled)
+    for j in range(x.size):
+        x[j] = -x[j]
 
 
 @nb.njit(nogil=True, cache=True, fastmath=_MATHS, error_model="numpy")
@@ -169,18 +178,34 @@ def integrate(x, p, y, q, table, rows, columns, wrap, kappa, lam, kicks, drifts,
     """
     work = np.zeros((3, table.shape[0], (rows + 2) * (columns + 2)), dtype=x.dtype)
     for chain in range(x.shape[0]):
-        delta[chain] = _move(
-            x[chain], p[chain], y[chain], q[chain], work, table, rows, columns, wrap, kappa, lam, kicks, drifts
-        )
+        _prepare(x[chain], p[chain], work, rows, columns, wrap)
+        before = _kinetic(p[chain]) + _action(work[0], table, rows, columns, kappa, lam)
+        end = _move(work, table, rows, columns, wrap, kappa, lam, kicks, drifts)
+        _store(work[end], y[chain], rows, columns)
+        _store(work[2], q[chain], rows, columns)
+        delta[chain] = _kinetic(q[chain]) + _action(work[end], table, rows, columns, kappa, lam) - before
 
 
 @nb.njit(nogil=True, cache=True, fastmath=_MATHS, error_model="numpy")
 def trajectory(
-    x, y, table, rows, columns, wrap, kappa, lam, kicks, drifts, first, count, k0, k1, delta
+    x, y, table, rows, columns, wrap, kappa, lam, kicks, drifts, first, count, k0, k1, log_u, sign, delta
 ):  # pragma: no cover (compiled)
-    """The same from momenta drawn here, those that Noise.normal gives to path ``first`` and on at step ``count``."""
+    """The same from momenta drawn here, those of Noise.normal at step ``count`` for paths ``first`` and on, decided.
+
+    ``y`` takes the end point where ``log_u < -ΔH`` and ``x`` elsewhere, times ``sign``, both (chains,) float64.
+    """
     work = np.zeros((3, table.shape[0], (rows + 2) * (columns + 2)), dtype=x.dtype)
     p = np.empty(x.shape[1], dtype=x.dtype)
     for chain in range(x.shape[0]):
         _fill_normal(p, (first + chain) * x.shape[1], count, k0, k1)
-        delta[chain] = _move(x[chain], p, y[chain], p, work, table, rows, columns, wrap, kappa, lam, kicks, drifts)
+        _prepare(x[chain], p, work, rows, columns, wrap)
+        before = _kinetic(p) + _action(work[0], table, rows, columns, kappa, lam)
+        end = _move(work, table, rows, columns, wrap, kappa, lam, kicks, drifts)
+        _store(work[2], p, rows, columns)
+        delta[chain] = _kinetic(p) + _action(work[end], table, rows, columns, kappa, lam) - before
+        if log_u[chain] < -delta[chain]:
+            _store(work[end], y[chain], rows, columns)
+        else:
+            y[chain] = x[chain]
+        if sign[chain] < 0:
+            _negate(y[chain])
