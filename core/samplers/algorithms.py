@@ -19,7 +19,8 @@ from core.noise import Noise
 from core.samplers import hmc, langevin, mala
 from core.samplers.contract import Info, Step
 from core.samplers.fourier import FourierKernel, gaussian_propagator
-from core.samplers.pilots import pilot_fields, pilot_noise, tuned, warm_up_step
+from core.samplers.integrators import INTEGRATORS
+from core.samplers.pilots import pilot_fields, pilot_noise, tuned_step_size, warm_up_step
 from core.theories.phi4 import Phi4
 
 Tensor = torch.Tensor
@@ -55,22 +56,17 @@ def _start_hmc(
     flip: bool = True,
 ) -> Any:
     _check(step_size=step_size, n_steps=n_steps, integrator=integrator, fourier=fourier, flip=flip)
-    more: dict[str, Any] = {}
-    if integrator != "leapfrog":
-        more["integrator"] = integrator
-    if fourier:
-        more["kernel"] = FourierKernel(theory)
-    return hmc.init(theory, x, step_size, n_steps * step_size, flip=flip, **more)
+    return hmc.init(theory, x, step_size, n_steps * step_size, flip, integrator, _kernel(theory, fourier))
 
 
 def _start_langevin(theory: Theory, x: Tensor, step_size: float, fourier: bool = False, flip: bool = False) -> Any:
     _check(step_size=step_size, fourier=fourier, flip=flip)
-    return langevin.init(theory, x, step_size, kernel=FourierKernel(theory) if fourier else None, flip=flip)
+    return langevin.init(theory, x, step_size, kernel=_kernel(theory, fourier), flip=flip)
 
 
 def _start_mala(theory: Theory, x: Tensor, step_size: float, fourier: bool = False, flip: bool = True) -> Any:
     _check(step_size=step_size, fourier=fourier, flip=flip)
-    return mala.init(theory, x, step_size, kernel=FourierKernel(theory) if fourier else None, flip=flip)
+    return mala.init(theory, x, step_size, kernel=_kernel(theory, fourier), flip=flip)
 
 
 def _start_metropolis(theory: Theory, x: Tensor, step_size: float, overrelaxation: int = 0, flip: bool = True) -> Any:
@@ -90,6 +86,10 @@ def _start_cluster(theory: Theory, x: Tensor, step_size: float, kind: str = "wol
 
 def _step_cluster(state: Any, noise: Noise) -> tuple[Any, Info]:
     return import_module("core.samplers.cluster").step(state, noise)
+
+
+def _kernel(theory: Theory, fourier: bool) -> FourierKernel | None:
+    return FourierKernel(theory) if fourier else None
 
 
 ALGORITHMS: dict[str, Algorithm] = {
@@ -154,7 +154,6 @@ ALGORITHMS: dict[str, Algorithm] = {
 """Every algorithm, by its name."""
 
 KINDS = ("wolff", "swendsen-wang")
-INTEGRATORS = ("leapfrog", "omelyan")
 HMC_ACCEPTANCE, MALA_ACCEPTANCE, METROPOLIS_ACCEPTANCE = 0.8, 0.57, 0.5
 LANGEVIN_BIAS = 0.005
 """Bias of φ² allowed to the Langevin step, as a fraction of a site's fluctuation in the Gaussian approximation."""
@@ -210,7 +209,9 @@ def _step_size(algorithm: Algorithm, theory: Phi4, noise: Noise, dtype: torch.dt
     else:
         target, guess, algorithm = METROPOLIS_ACCEPTANCE, 1.0, ALGORITHMS["metropolis"]
         rest = {}
-    return tuned(lambda x, size: algorithm.start(theory, x, size, **rest), algorithm.step, x, guess, target, noise)
+    return tuned_step_size(
+        lambda x, size: algorithm.start(theory, x, size, **rest), algorithm.step, x, guess, target, noise
+    )
 
 
 def _langevin_step(theory: Phi4) -> float:
@@ -264,7 +265,7 @@ def _boolean(value: Any) -> str:
 _ALLOWED: dict[str, Callable[[Any], str]] = {
     "step_size": _positive,
     "n_steps": _whole(1),
-    "integrator": _one_of(INTEGRATORS),
+    "integrator": _one_of(tuple(INTEGRATORS)),
     "fourier": _boolean,
     "flip": _boolean,
     "overrelaxation": _whole(0),

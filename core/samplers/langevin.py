@@ -25,6 +25,8 @@ from core.contracts import Theory
 from core.noise import Noise
 from core.samplers.contract import Info, choose
 from core.samplers.fourier import FourierKernel
+from core.theories.phi4 import Phi4
+from core.theories.phi4_langevin_kernel import langevin_step
 
 Tensor = torch.Tensor
 
@@ -67,33 +69,28 @@ def step(state: LangevinState, noise: Noise) -> tuple[LangevinState, Info]:
     h = state.epsilon
     if state.strength is not None:
         h *= state.strength(state.count * state.epsilon) ** 2 / 2
-    x = move(
-        state.x,
-        h,
-        state.theory.force(state.x),
-        noise.normal(state.count, tuple(state.x.shape), state.x.dtype, state.x.device),
-        state.kernel,
-    )
-    if not bool(torch.isfinite(x).all()):
+    x, finite = _moved(state, h, noise)
+    if not finite:
         raise FloatingPointError(
             f"the Langevin process ran away at step {state.count + 1}: ε = {state.epsilon:g} is too large for the "
             "force of this theory; take a smaller step or the Metropolis-adjusted one"
         )
     if state.flip:
-        x = choose(signs(state.count, len(x), noise, x.device), -x, x)
+        u = noise.of("flip").uniform(state.count, (len(x), 1), device=x.device)[:, 0]
+        x = choose(u < 0.5, -x, x)
     return replace(state, x=x, count=state.count + 1, clock=state.clock + h), Info()
 
 
-def move(x: Tensor, epsilon: float, force: Tensor, eta: Tensor, kernel: FourierKernel | None) -> Tensor:
-    """x + ε 𝒦 K + √(2ε 𝒦) η, without a kernel 𝒦 = 1."""
-    if kernel is not None:
-        force, eta = kernel.apply(force), kernel.sqrt(eta)
-    return torch.add(x, force, alpha=epsilon).add_(eta, alpha=math.sqrt(2 * epsilon))
-
-
-def signs(count: int, chains: int, noise: Noise, device: torch.device) -> Tensor:
-    """For each chain whether step ``count`` ends with φ → -φ, with probability ½, shape (chains,)."""
-    return noise.of("flip").uniform(count, (chains, 1), device=device)[:, 0] < 0.5
+def _moved(state: LangevinState, h: float, noise: Noise) -> tuple[Tensor, bool]:
+    """x + h 𝒦 K + √(2h 𝒦) η, and whether all of it is finite. φ⁴ on the CPU has a compiled step where 𝒦 = 1."""
+    theory, x = state.theory, state.x
+    if isinstance(theory, Phi4) and state.kernel is None and x.device.type == "cpu":
+        return langevin_step(theory, x, h, noise, state.count)
+    force, eta = theory.force(x), noise.normal(state.count, tuple(x.shape), x.dtype, x.device)
+    if state.kernel is not None:
+        force, eta = state.kernel.apply(force), state.kernel.sqrt(eta)
+    y = x + h * force + math.sqrt(2 * h) * eta
+    return y, bool(torch.isfinite(y).all())
 
 
 def require_step_size(epsilon: float) -> None:

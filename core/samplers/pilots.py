@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from core.noise import Noise
-from core.samplers import driver, hmc
+from core.samplers import driver, dual_averaging, hmc
 from core.samplers.contract import Info, Step
 from core.samplers.starts import mixed_start
 from core.theories.phi4 import Phi4
@@ -32,8 +32,6 @@ WARM_UP = 30
 """Trajectories at the start that are always accepted: a field that moves as a body makes a large energy error."""
 LENGTH = 4.0
 """Mean length of a trajectory of the warm-up."""
-TUNING = 80
-"""Steps over which a step size is tuned."""
 
 
 def pilot_noise(noise: Noise) -> Noise:
@@ -65,22 +63,22 @@ def warm_up_step(theory: Phi4) -> float:
     return min(0.1, 0.25 / math.sqrt(curvature))
 
 
-def tuned(
+def tuned_step_size(
     start: Callable[[Tensor, float], Any], step: Step, x: Tensor, guess: float, acceptance: float, noise: Noise
 ) -> float:
-    """Step size at which ``start(x, step_size)`` is accepted with probability ``acceptance``.
+    """Step size at which ``start(x, step_size)`` is accepted with probability ``acceptance``, by dual averaging.
 
-    The logarithm of the step size follows the measured acceptance, ever more slowly (Robbins and Monro, Ann. Math.
-    Stat. 22 (1951) 400), over 80 steps of the pilots ``x``; its average over the second half is returned.
+    The pilots ``x`` move on while it is sought. Raises what ``start`` raises.
     """
-    step_size, path = guess, []
-    for i in range(TUNING):
-        state = replace(start(x, step_size), count=i)
-        state, info = step(state, noise)
-        x = state.x
-        step_size *= math.exp(2 * (_rate(info) - acceptance) / (1 + i / 10))
-        path.append(math.log(step_size))
-    return math.exp(sum(path[TUNING // 2 :]) / (TUNING - TUNING // 2))
+    count = 0
+
+    def acceptance_at(step_size: float) -> float:
+        nonlocal x, count
+        state, info = step(replace(start(x, step_size), count=count), noise)
+        x, count = state.x, count + 1
+        return _rate(info)
+
+    return dual_averaging.tuned(acceptance_at, guess, acceptance)
 
 
 def _rate(info: Info) -> float:
