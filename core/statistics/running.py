@@ -1,0 +1,307 @@
+"""Statistics of chains that are still running, in bounded memory.
+
+What is seen is kept twice: the last steps of a few scalars in full, for histories, histograms and autocorrelation;
+and means over contiguous blocks of everything since the beginning, for averages and their errors. When there are too
+many blocks, neighbours are joined, so that blocks grow with the run and soon are longer than the autocorrelation time.
+The first quarter of the blocks is left out of every average, as the time in which chains find their equilibrium.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.statistics.autocorrelation import Autocorrelation, integrated_time
+from core.statistics.cumulants import cumulants_from_moments
+from core.statistics.free_field import effective_mass, second_moment
+from core.statistics.jackknife import Estimate, Function, jackknife
+from core.statistics.scalars import scalars
+
+Tensor = torch.Tensor
+
+WINDOW = 4096
+"""Steps of which the scalars are kept in full."""
+MOST_BLOCKS = 128
+BINS = 120
+ENOUGH = 20.0
+"""Autocorrelation times that the kept steps must span for τ_int, and with it every error, to be trusted."""
+
+
+class Blocks:
+    """Means of contiguous blocks of rows of ``width`` numbers; never more than `MOST_BLOCKS` of them.
+
+    ``size`` rows make a block. The rows that do not yet fill one are in none.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.size = 1
+        self._sums = np.zeros((MOST_BLOCKS, width))
+        self._full = 0
+        self._open = np.zeros(width)
+        self._rows = 0
+
+    def __len__(self) -> int:
+        return self._full
+
+    def add(self, row: np.ndarray) -> None:
+        """One more row."""
+        self._open += row
+        self._rows += 1
+        if self._rows < self.size:
+            return
+        if self._full == MOST_BLOCKS:
+            self._full //= 2
+            self._sums[: self._full] = self._sums[0::2] + self._sums[1::2]
+            self.size *= 2
+            return
+        self._sums[self._full] = self._open
+        self._full += 1
+        self._open[:], self._rows = 0.0, 0
+
+    def means(self) -> np.ndarray:
+        """The blocks after the first quarter, (blocks, width), oldest first."""
+        return self._sums[self._full // 4 : self._full] / self.size
+
+    def estimate(self, function: Function) -> Estimate:
+        """A function of the means of the columns, from (..., width) to (..., k), with its jackknife error.
+
+        The error takes blocks for independent; it is NaN for fewer than four blocks.
+        """
+        means = self.means()
+        if not len(means):
+            empty = np.full(np.shape(function(self._open)), np.nan)
+            return Estimate(empty, empty)
+        found = jackknife(lambda s: function(s[..., :-1] / s[..., -1:]), _counted(means), np.ones((len(means), 1)))
+        value, error = found.estimate
+        return Estimate(value, error if len(means) >= 4 else np.full_like(value, np.nan))
+
+
+def _counted(means: np.ndarray) -> np.ndarray:
+    return np.concatenate([means, np.ones((len(means), 1))], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Average:
+    """The mean of a scalar with its honest error, and how it came about.
+
+    ``error`` is √(2 τ_int Γ(0)/N); NaN, like ``tau``, before there are enough steps. ``settled`` tells whether the
+    kept steps are long against τ_int: without it τ_int and the error are too small. ``steps`` and ``running`` are the
+    running mean at the end of each block, ``running_error`` its error.
+    """
+
+    mean: float
+    error: float
+    tau: float
+    tau_error: float
+    settled: bool
+    rho: np.ndarray
+    steps: np.ndarray
+    running: np.ndarray
+    running_error: np.ndarray
+
+
+SCALARS = ("m", "abs_m", "phi2", "action")
+"""M, |M|, V⁻¹ Σ φ² and S/V of a configuration."""
+_MEANS = ("abs_m", "m2", "m4", "phi2", "action", "boltzmann", "probability")
+
+
+class RunningStatistics:
+    """Everything since the last change of couplings, for ``chains`` configurations of a two-dimensional ``theory``."""
+
+    def __init__(self, theory: Any, chains: int, reach: float) -> None:
+        """``reach`` is half the range of the histogram of sites."""
+        self.theory, self.chains = theory, chains
+        self.steps = 0
+        self._ring = {name: np.full((chains, WINDOW), np.nan) for name in SCALARS}
+        self._decisions = np.full((2, WINDOW), np.nan)
+        self._scalars = Blocks(len(_MEANS))
+        self.edges = np.linspace(-reach, reach, BINS + 1)
+        self._sites = np.zeros(BINS)
+        self._moments = Blocks(4)
+        self._half = theory.event[0] // 2 + 1
+        self._spectra = Blocks(2 * self._half + 1)
+
+    def add(self, x: Tensor, log_ratio: Tensor | None, accepted: Tensor | None) -> None:
+        """A step of all chains: the configurations (chains, *event) and the Metropolis decision that led to them."""
+        m, phi2, action = scalars(self.theory, x)
+        values = {"m": m, "abs_m": np.abs(m), "phi2": phi2, "action": action}
+        place = self.steps % WINDOW
+        for name, value in values.items():
+            self._ring[name][:, place] = value
+        boltzmann, rate, spread = np.nan, np.nan, np.nan
+        if accepted is not None:
+            rate = float(accepted.double().mean())
+        if log_ratio is not None:
+            boltzmann = float(torch.exp(log_ratio.double().clamp(max=50.0)).mean())
+            spread = float(log_ratio.double().abs().mean())
+        self._decisions[:, place] = rate, spread
+        means = {name: value.mean() for name, value in values.items()}
+        self._scalars.add(
+            np.array([means["abs_m"], (m**2).mean(), (m**4).mean(), means["phi2"], means["action"], boltzmann, rate])
+        )
+        self.steps += 1
+
+    def add_field(self, x: Tensor) -> None:
+        """The configurations now, for what is too costly at every step: sites, moments and correlations."""
+        reach = float(self.edges[-1])
+        self._sites += torch.histc(x, BINS, -reach, reach).numpy()
+        y2 = x.double().square()
+        y4 = y2.square()
+        self._moments.add(np.array([float(y.mean()) for y in (y2, y4, y4 * y2, y4.square())]))
+        size = np.abs(x.double().mean((1, 2)).numpy()).mean()
+        self._spectra.add(np.concatenate([*spectra(x), [size]]))
+
+    def recent(self, name: str, steps: int = WINDOW) -> tuple[np.ndarray, np.ndarray]:
+        """The last ``steps`` of a scalar: their numbers, counted from 1, and the values (chains, steps)."""
+        number, place = self._places(steps)
+        return number, self._ring[name][:, place]
+
+    def decisions(self, steps: int = WINDOW) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The last ``steps``: their numbers, the fraction of chains that accepted, and the mean of |log A| = |ΔH|.
+
+        NaN where the algorithm has no such decision."""
+        number, place = self._places(steps)
+        return number, *self._decisions[:, place]
+
+    def _places(self, steps: int) -> tuple[np.ndarray, np.ndarray]:
+        kept = min(self.steps, WINDOW, steps)
+        number = np.arange(self.steps - kept, self.steps)
+        return number + 1, number % WINDOW
+
+    def average(self, name: str) -> Average:
+        """Mean, error and τ_int of one of `SCALARS` but m; averages come from all steps, τ_int from the kept ones."""
+        column = _MEANS.index(name)
+        blocks = self._scalars.means()[:, column]
+        found = self.autocorrelation(name)
+        first = len(self._scalars) // 4 * self._scalars.size
+        ends = np.arange(1, len(blocks) + 1) * self._scalars.size
+        nan = float("nan")
+        running = np.cumsum(blocks) / np.arange(1, len(blocks) + 1)
+        if found is None or not len(blocks):
+            empty = np.full(len(blocks), nan)
+            mean = float(running[-1]) if len(blocks) else nan
+            return Average(mean, nan, nan, nan, False, np.ones(1), first + ends, running, empty)
+        variance = float(np.var(self._settled(name)))
+        error = np.sqrt(2 * found.tau * variance / (ends * self.chains))
+        settled = found.tau * ENOUGH < min(self.steps, WINDOW) * 3 / 4
+        return Average(
+            float(running[-1]), float(error[-1]), found.tau, found.tau_error, settled, found.rho,
+            first + ends, running, error,
+        )  # fmt: skip
+
+    def autocorrelation(self, name: str) -> Autocorrelation | None:
+        """τ_int of a scalar from the kept steps, less the first quarter of the run; None for too few of them."""
+        series = self._settled(name)
+        return integrated_time(series) if series.shape[1] >= 20 else None
+
+    def _settled(self, name: str) -> np.ndarray:
+        kept = min(self.steps - self.steps // 4, WINDOW)
+        return self.recent(name, kept)[1]
+
+    def magnetisations(self) -> np.ndarray:
+        """M of all chains at the kept steps, less the first quarter of the run, (chains, steps)."""
+        return self._settled("m")
+
+    def binder(self) -> Estimate:
+        """U_L = 1 - ⟨M⁴⟩/(3⟨M²⟩²)."""
+        found = self._scalars.estimate(lambda a: (1 - a[..., 2] / (3 * a[..., 1] ** 2))[..., None])
+        return Estimate(found.value[0], found.error[0])
+
+    def susceptibility(self) -> Estimate:
+        """χ = V(⟨M²⟩ - ⟨|M|⟩²)."""
+        volume = self.theory.volume
+        found = self._scalars.estimate(lambda a: (volume * (a[..., 1] - a[..., 0] ** 2))[..., None])
+        return Estimate(found.value[0], found.error[0])
+
+    def acceptance(self) -> float:
+        """The fraction of accepted proposals; NaN for an algorithm without."""
+        return self._mean("probability")
+
+    def boltzmann(self) -> float:
+        """⟨e^{-ΔH}⟩, which is 1 in equilibrium."""
+        return self._mean("boltzmann")
+
+    def _mean(self, name: str) -> float:
+        blocks = self._scalars.means()[:, _MEANS.index(name)]
+        return float(blocks.mean()) if len(blocks) else float("nan")
+
+    def cumulants(self) -> Estimate:
+        """κ_0 … κ_8 of a site, (9,), symmetrised: odd moments are set to 0, as φ → -φ is a symmetry."""
+
+        def cumulants(even: np.ndarray) -> np.ndarray:
+            m = np.zeros((*even.shape[:-1], 9))
+            m[..., 0], m[..., 2::2] = 1.0, even
+            return cumulants_from_moments(m)
+
+        return self._moments.estimate(cumulants)
+
+    def sites(self) -> np.ndarray:
+        """Density of φ at a site in the bins between ``edges``, from all fields since the beginning."""
+        total = self._sites.sum()
+        return self._sites / (max(total, 1.0) * np.diff(self.edges))
+
+    def correlators(self, connected: bool) -> tuple[Estimate, Estimate]:
+        """G(r) = ⟨φ_x φ_{x+r}⟩ along an axis, and C(t) = L ⟨Φ_s Φ_{s+t}⟩ of the slice means Φ, for r, t = 0 … L/2.
+
+        ``connected`` subtracts ⟨|M|⟩² and L ⟨|M|⟩², to which they tend at large distance in the broken phase.
+        """
+        return self._correlation(lambda g, _: g, connected), self._correlation(lambda _, c: c, connected)
+
+    def effective_mass(self, connected: bool) -> Estimate:
+        """m_eff(t) for t = 1 … L/2 - 1, see `core.statistics.free_field.effective_mass`."""
+        return self._correlation(lambda _, c: effective_mass(c), connected)
+
+    def propagator(self, connected: bool) -> Estimate:
+        """(m², Z) of the free propagator with the measured second moment."""
+        half, length = self._half, self._length
+
+        def fit(a: np.ndarray) -> np.ndarray:
+            structure = a[..., half : half + 2].copy()
+            if connected:
+                structure[..., 0] -= self.theory.volume * a[..., -1] ** 2
+            return second_moment(structure, length)
+
+        return self._spectra.estimate(fit)
+
+    @property
+    def _length(self) -> int:
+        return self.theory.event[0]
+
+    def _correlation(self, function: Callable[[np.ndarray, np.ndarray], np.ndarray], connected: bool) -> Estimate:
+        half, length = self._half, self._length
+
+        def of_means(a: np.ndarray) -> np.ndarray:
+            points, slices = (_cosine_sum(a[..., part], length) for part in (slice(half), slice(half, 2 * half)))
+            if connected:
+                square = a[..., -1:] ** 2
+                points, slices = points - square, slices - length * square
+            return function(points, slices)
+
+        return self._spectra.estimate(of_means)
+
+
+def spectra(x: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Power spectra whose cosine sums are G(r) and C(t), averaged over chains and both axes, p = 0 … L/2.
+
+    x is (chains, L, L) of a square lattice.
+    """
+    length = x.shape[1]
+    points, slices = np.zeros(length // 2 + 1), np.zeros(length // 2 + 1)
+    for axis in (1, 2):
+        points += _power(x, axis).mean(dim=(0, 3 - axis)).numpy() / (2 * length)
+        slices += _power(x.double().mean(3 - axis), 1).mean(0).numpy() / 2
+    return points, slices
+
+
+def _power(x: Tensor, axis: int) -> Tensor:
+    f = torch.fft.rfft(x, dim=axis)
+    return f.real.double() ** 2 + f.imag.double() ** 2
+
+
+def _cosine_sum(power: np.ndarray, length: int) -> np.ndarray:
+    """Σ_p power(p) cos(p r)/L for r = 0 … L/2, from p = 0 … L/2."""
+    return np.fft.irfft(power, length, axis=-1)[..., : length // 2 + 1]
