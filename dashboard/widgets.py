@@ -66,13 +66,13 @@ def _number(state: param.Parameterized, parameter: Any, options: dict[str, Any])
     if low > 0 and high / low >= LOGARITHMIC:
         return _logarithmic(state, parameter, low, high, options)
     if whole:
-        return pmui.IntSlider.from_param(parameter, **{"step": 1, "format": "0,0", **options})
+        return pmui.IntSlider.from_param(parameter, **{"step": parameter.step or 1, "format": "0,0", **options})
     slider = pmui.FloatSlider(
         start=low, end=high, step=parameter.step or round_down(high - low) / 500, value=getattr(state, parameter.name),
         **{"format": "0[.]000", **options},
     )  # fmt: skip
     # The browser adds up steps: 10.2 comes as 10.199999999999996.
-    _link(slider, state, parameter.name, to=float, back=lambda value: min(high, max(low, float(f"{value:.10g}"))))
+    _link(slider, state, parameter, to=float, back=lambda value: min(high, max(low, float(f"{value:.10g}"))))
     return slider
 
 
@@ -88,25 +88,25 @@ def _logarithmic(
         value_label=_text(value),
         **options,
     )
-    kind = int if isinstance(parameter, param.Integer) else float
+    kind: Any = int if isinstance(parameter, param.Integer) else float
 
     def back(position: float) -> float:
         return kind(min(high, max(low, float(f"{10**position:.2g}"))))
 
-    _link(slider, state, parameter.name, to=math.log10, back=back)
-    state.param.watch(lambda event: slider.param.update(value_label=_text(event.new)), parameter.name)
+    _link(slider, state, parameter, to=math.log10, back=back)
+    state.param.watch(lambda event: slider.param.update(value_label=_text(event.new)), str(parameter.name))
     return slider
 
 
 def _link(
     slider: pmui.FloatSlider,
     state: param.Parameterized,
-    name: str,
+    parameter: Any,
     to: Callable[[float], float],
     back: Callable[[float], float],
 ) -> None:
     """Keep a slider at ``to(value)`` and the value at ``back(position)``; what is dragged is not moved while it is."""
-    linking = False
+    name, linking = str(parameter.name), False
 
     def dragged(event: Any) -> None:
         nonlocal linking

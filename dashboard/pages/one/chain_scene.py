@@ -14,6 +14,7 @@ from core.samplers.step_size import Extrapolation, StepSizeScan, extrapolate, st
 from core.statistics.format import with_error
 from core.theories.base import Target
 from dashboard.pages.one.chain import Chain, Statistics
+from dashboard.pages.one.drawing import drawing_grid
 from dashboard.stage import Band, Bars, Line, Panel, Points, Rule, Scene
 
 Scan = tuple[StepSizeScan, Extrapolation]
@@ -54,7 +55,7 @@ def chain_scene(chain: Chain, statistics: Statistics | None, scan: Scan | None) 
 
 
 def _histogram(chain: Chain) -> Panel:
-    x = np.linspace(chain.edges[0], chain.edges[-1], 181)
+    (x,) = drawing_grid(chain.target, chain.edges[:1], chain.edges[-1:], np.ones(1), np.zeros(1), 181)
     exact = chain.target.log_prob(torch.from_numpy(x)[:, None]).exp().numpy()
     width = np.diff(chain.edges)
     series: list[Any] = []

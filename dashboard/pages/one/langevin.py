@@ -49,8 +49,8 @@ class LangevinTab:
             description="A new chain from the same seed.", **small,
         )  # fmt: skip
         self.pace = pmui.Select(
-            label="Steps a picture", css_classes=["control-langevin-pace"], options=[1, 5, 20, 100], value=5, width=140,
-            description="How many steps the chain takes between two pictures.", **small,
+            label="Steps a picture", css_classes=["control-langevin-pace"], options=[1, 5, 20, 100], value=20,
+            width=140, description="How many steps the chain takes between two pictures.", **small,
         )  # fmt: skip
         numerals = {"font-size": "14px", "font-variant-numeric": "tabular-nums"}
         self.line = pn.pane.HTML("", margin=(14, 10), sizing_mode="stretch_width", styles=numerals)

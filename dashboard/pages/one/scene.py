@@ -9,17 +9,23 @@ from dashboard.pages.clock import TICKS, cumulant_axis
 from dashboard.pages.one.picture import Picture
 from dashboard.stage import Band, Bars, Bundle, Image, Line, Panel, Rule, Scene
 
+ROW = 4
+
 
 def heat_map(
     picture: Picture, rows: int = 120, reach: float = 3.2
 ) -> tuple[np.ndarray, tuple[float, float, float, float]]:
-    """P(x, t) in units of its own spread, over the clock: each column is a frame, scaled to its maximum."""
-    y = (np.arange(rows) + 0.5) / rows * 2 * reach - reach
+    """P(x, t) in units of its own spread, over the clock: each column is a frame, scaled to its maximum.
+
+    Each row is the mean over ROW points, so that a narrow peak does not fall between two rows.
+    """
+    y = (np.arange(ROW * rows) + 0.5) / (ROW * rows) * 2 * reach - reach
     positions = np.linspace(0, 2, 240)
     frame = np.clip(np.searchsorted(picture.positions, positions), 0, len(picture.positions) - 1)
     columns = []
     for i in frame:
         density = np.interp(picture.centre[i] + y * picture.spread[i], picture.x[i], picture.density[i], 0, 0)
+        density = density.reshape(rows, ROW).mean(axis=1)
         columns.append(density / max(density.max(), 1e-300))
     image = np.round(255 * np.sqrt(np.array(columns).T)).astype(np.uint8)
     return image, (0.0, 2.0, -reach, reach)

@@ -61,7 +61,10 @@ class OneState(ProcessState):
     epsilon = param.Number(
         0.05, bounds=(0.001, 0.5), doc="Langevin time step ε in Parisi–Wu time; its bias is of order ε."
     )
-    therm = param.Integer(200, bounds=(0, 5000), doc="Steps that are thrown away before anything is measured.")
+    therm = param.Integer(
+        2000, bounds=(0, 20_000), step=50,
+        doc="Steps that are thrown away before anything is measured; chains that must cross a barrier need many.",
+    )  # fmt: skip
     noise_strength = param.Selector(
         default="constant",
         objects={"Constant g": "constant", "Growing g(t)": "growing", "Falling g(t)": "falling"},

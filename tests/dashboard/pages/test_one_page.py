@@ -79,7 +79,10 @@ MISTAKES = {
     "not normalisable": ({"target": "formula", "formula": "-x**2"}, "normalis"),
     "mixture, words": ({"target": "mixture", "means": "left, right"}, "Means: 'left, right' is not a list of numbers"),
     "mixture, negative width": ({"target": "mixture", "stds": "0.4, -1"}, "Widths must be positive, got [0.4, -1.0]"),
-    "mixture, lengths": ({"target": "mixture", "weights": "1, 2, 3"}, "Weights, means and widths must have one entry for each component"),
+    "mixture, lengths": (
+        {"target": "mixture", "weights": "1, 2, 3"},
+        "Weights, means and widths must have one entry for each component",
+    ),
     "drawn, not points": ({"schedule": "drawn", "drawn": "up and down"}, "Drawn schedule"),
     "drawn, negative": ({"schedule": "drawn", "drawn": "0:1 1:-3"}, "must be positive"),
     "drawn, times": ({"schedule": "drawn", "drawn": "0:1 0.5:2"}, "must rise from 0 to 1"),
