@@ -184,7 +184,7 @@ class Noise:
         return replace(self, first=self.first + path)
 
     def address(self, step: int) -> tuple[int, int, int, int]:
-        """What a compiled kernel needs to draw the deviates of a step itself: first path, step and the two key words.
+        """What a compiled kernel needs to draw the deviates of a step itself: first path, step and two key words.
 
         Raises ValueError for a step out of range.
         """

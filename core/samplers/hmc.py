@@ -18,7 +18,7 @@ import torch
 
 from core.contracts import Theory
 from core.noise import Noise
-from core.samplers.contract import Info, choose
+from core.samplers.contract import Info, choose, decide
 from core.samplers.dual_averaging import tuned
 from core.samplers.integrators import integrate, make_moves, require_positive
 
@@ -78,16 +78,16 @@ def step(state: HmcState, noise: Noise) -> tuple[HmcState, Info]:
     """
     steps = _steps(state, noise)
     moves = make_moves(state.integrator, state.step_size, steps)
-    log_u, sign = _decisions(state, noise)
+    flips = noise.of("flip") if state.flip else None
     if state.x.device.type == "cpu" and state.kernel is None and hasattr(state.theory, "trajectory"):
-        x, delta = state.theory.trajectory(state.x, noise, state.count, *moves, log_u, sign)
-        accepted = log_u < -delta
+        x, accepted, delta = state.theory.trajectory(state.x, noise, state.count, *moves, state.metropolis, flips)
     else:
-        p = _momenta(state, noise)
-        y, _, delta = integrate(state.theory, state.x, p, moves, state.kernel)
-        accepted = log_u < -delta
+        y, _, delta = integrate(state.theory, state.x, _momenta(state, noise), moves, state.kernel)
+        accepted = decide(-delta, state.count, noise) if state.metropolis else torch.isfinite(delta)
         x = choose(accepted, y, state.x)
-        x = choose(sign < 0, -x, x) if state.flip else x
+        if flips is not None:
+            u = flips.uniform(state.count, (len(x), 1), device=x.device)[:, 0]
+            x = choose(u < 0.5, -x, x)
     clock = state.clock + steps * state.step_size
     return replace(state, x=x, count=state.count + 1, clock=clock), Info(accepted, -delta)
 
@@ -96,19 +96,6 @@ def _momenta(state: HmcState, noise: Noise) -> Tensor:
     """Momenta of the step to come, N(0, 𝒦⁻¹)."""
     p = noise.normal(state.count, tuple(state.x.shape), state.x.dtype, state.x.device)
     return p if state.kernel is None else state.kernel.inverse_sqrt(p)
-
-
-def _decisions(state: HmcState, noise: Noise) -> tuple[Tensor, Tensor]:
-    """Of each chain, log u to compare with -ΔH (-∞ takes whatever is finite) and the sign to come, float64."""
-    shape, device = (len(state.x), 1), state.x.device
-    log_u = torch.full(shape[:1], -math.inf, dtype=torch.float64, device=device)
-    sign = torch.ones_like(log_u)
-    if state.metropolis:
-        log_u = torch.log(noise.uniform(state.count, shape, device=device)[:, 0])
-    if state.flip:
-        u = noise.of("flip").uniform(state.count, shape, device=device)[:, 0]
-        sign = torch.where(u < 0.5, -1.0, 1.0).double()
-    return log_u, sign
 
 
 def _steps(state: HmcState, noise: Noise) -> int:

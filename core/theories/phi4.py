@@ -100,22 +100,29 @@ class Phi4:
         return y, q, torch.from_numpy(delta)
 
     def trajectory(
-        self, x: Tensor, noise: Noise, count: int, kicks: np.ndarray, drifts: np.ndarray, log_u: Tensor, sign: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """``integrate`` from the momenta ``noise.normal(count, x.shape)``, and the decision: new fields and ΔH (n,).
+        self,
+        x: Tensor,
+        noise: Noise,
+        count: int,
+        kicks: np.ndarray,
+        drifts: np.ndarray,
+        metropolis: bool = True,
+        flips: Noise | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """A compiled step of HMC, for fields on the CPU: the new fields, which were accepted, and ΔH (n,).
 
-        A chain takes the end point where ``log_u`` (n,) < -ΔH, else it stays, and is then multiplied by ``sign`` (n,),
-        1 or -1; both float64. The momenta are drawn chain by chain in the kernel and never leave the cache.
+        Momenta are ``noise.normal(count, x.shape)``, the moves those of ``integrate``. A chain takes the end point
+        where log u < -ΔH with ``noise.uniform(count, (n, 1))``, without ``metropolis`` where ΔH is finite, and changes
+        its sign where ``flips.uniform(count, (n, 1))`` < ½. Nothing but the fields leaves the cache.
         """
         x = x.contiguous()
-        y, delta = torch.empty_like(x), np.empty(len(x))
+        y, accepted, delta = torch.empty_like(x), np.empty(len(x), dtype=np.bool_), np.empty(len(x))
         planes = layout(self.event)
-        first, step, k0, k1 = noise.address(count)
         phi4_kernel.trajectory(
             _rows(x), _rows(y), planes.table, planes.rows, planes.columns, planes.wrap, float(self.kappa),
-            float(self.lam), kicks, drifts, first, step, k0, k1, log_u.numpy(), sign.numpy(), delta,
+            float(self.lam), kicks, drifts, _address(noise, count), _address(flips, count), metropolis, accepted, delta,
         )  # fmt: skip
-        return y, torch.from_numpy(delta)
+        return y, torch.from_numpy(accepted), torch.from_numpy(delta)
 
     def free_propagator(self) -> np.ndarray:
         """⟨|φ_p|²⟩/V = 1/(2 - 4κ Σ_μ cos p_μ) of the free field, on the lattice of momenta, shape ``event``.
@@ -143,3 +150,8 @@ def neighbours(x: Tensor) -> Tensor:
 def _rows(x: Tensor) -> np.ndarray:
     """The memory of a contiguous field as (n, sites)."""
     return x.numpy().reshape(len(x), -1)
+
+
+def _address(noise: Noise | None, count: int) -> np.ndarray:
+    """What a kernel needs to draw the deviates of step ``count``, empty for no noise."""
+    return np.array(() if noise is None else noise.address(count), dtype=np.int64)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
-from core.noise import _fill_normal
+from core.noise import _fill_normal, _fill_uniform
 
 # Sums may be reordered and products fused; unlike with fastmath=True, a chain that runs away still gives nan.
 _MATHS = {"reassoc", "contract", "nsz"}
@@ -188,24 +188,33 @@ def integrate(x, p, y, q, table, rows, columns, wrap, kappa, lam, kicks, drifts,
 
 @nb.njit(nogil=True, cache=True, fastmath=_MATHS, error_model="numpy")
 def trajectory(
-    x, y, table, rows, columns, wrap, kappa, lam, kicks, drifts, first, count, k0, k1, log_u, sign, delta
+    x, y, table, rows, columns, wrap, kappa, lam, kicks, drifts, address, flips, metropolis, accepted, delta
 ):  # pragma: no cover (compiled)
-    """The same from momenta drawn here, those of Noise.normal at step ``count`` for paths ``first`` and on, decided.
+    """A step of HMC: momenta drawn here, moves, decision and random sign of every chain.
 
-    ``y`` takes the end point where ``log_u < -ΔH`` and ``x`` elsewhere, times ``sign``, both (chains,) float64.
+    ``address`` holds the first path, the step and the two key words of the deviates, ``flips`` those of the random
+    signs, or is empty. ``y`` takes the new fields, ``accepted`` (chains,) the decisions, ``delta`` (chains,) ΔH.
     """
     work = np.zeros((3, table.shape[0], (rows + 2) * (columns + 2)), dtype=x.dtype)
-    p = np.empty(x.shape[1], dtype=x.dtype)
+    p, u = np.empty(x.shape[1], dtype=x.dtype), np.empty(1)
     for chain in range(x.shape[0]):
-        _fill_normal(p, (first + chain) * x.shape[1], count, k0, k1)
+        path = address[0] + chain
+        _fill_normal(p, path * x.shape[1], address[1], address[2], address[3])
         _prepare(x[chain], p, work, rows, columns, wrap)
         before = _kinetic(p) + _action(work[0], table, rows, columns, kappa, lam)
         end = _move(work, table, rows, columns, wrap, kappa, lam, kicks, drifts)
         _store(work[2], p, rows, columns)
         delta[chain] = _kinetic(p) + _action(work[end], table, rows, columns, kappa, lam) - before
-        if log_u[chain] < -delta[chain]:
+        if metropolis:
+            _fill_uniform(u, path, address[1], address[2], address[3])
+            accepted[chain] = np.log(u[0]) < -delta[chain]
+        else:
+            accepted[chain] = np.isfinite(delta[chain])
+        if accepted[chain]:
             _store(work[end], y[chain], rows, columns)
         else:
             y[chain] = x[chain]
-        if sign[chain] < 0:
-            _negate(y[chain])
+        if flips.size:
+            _fill_uniform(u, flips[0] + chain, flips[1], flips[2], flips[3])
+            if u[0] < 0.5:
+                _negate(y[chain])
