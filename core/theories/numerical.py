@@ -41,7 +41,7 @@ class NumericalLaw:
         self.mean = 0.0 if self._even else float(self.panels.moments_about(0.0, 1)[1])
         self.mean = self.mean if self._even else self.mean + float(self.panels.moments_about(self.mean, 1)[1])
         self.std = float(np.sqrt(self.panels.moments_about(self.mean, 2)[2]))
-        self._exists, self._tilted = lru_cache(256)(self._is_normalisable), lru_cache(4)(self._tilted_panels)
+        self._support_of, self._tilted = lru_cache(256)(self._tilted_support), lru_cache(4)(self._tilted_panels)
         self._tables: OrderedDict[float, Table] = OrderedDict()
         self._lock = threading.Lock()
         self._building = [threading.Lock() for _ in range(_LOCKS)]
@@ -125,6 +125,7 @@ class NumericalLaw:
     def log_laplace(self, J: np.ndarray) -> np.ndarray:
         """log ⟨exp(J x_0)⟩, inf for the J at which it does not exist."""
         J = np.asarray(J, dtype=float)
+        J = np.abs(J) if self._even else J
         low, high = self._tilt_limit(J, -1), self._tilt_limit(J, 1)
         panels = self._tilted(low, high)
         x, log_w = panels.x.ravel() - self.mean, panels.log_weights.ravel()
@@ -142,26 +143,27 @@ class NumericalLaw:
         good, bad = 0, len(outward) + 1  # position in [0, *outward]
         candidate = len(outward)
         while candidate > good:
-            if self._exists(side * float(outward[candidate - 1])):
+            if self._support_of(side * float(outward[candidate - 1])) is not None:
                 good = candidate
             else:
                 bad = candidate
             candidate = (good + bad) // 2
         return side * float(outward[good - 1]) if good else 0.0
 
-    def _is_normalisable(self, J: float) -> bool:
-        """Whether exp(J x - S) is."""
+    def _tilted_support(self, J: float) -> Support | None:
+        """Where exp(J x - S) lives; None if it is not normalisable."""
+        if J == 0:
+            return self._support
         try:
-            find_support(lambda x: self.action(x) - J * x)
+            return find_support(lambda x: self.action(x) - J * x)
         except ValueError:
-            return False
-        return True
+            return None
 
     def _tilted_panels(self, low: float, high: float) -> Panels:
         """Panels that resolve exp(J x - S) for every J in [low, high]."""
         if low == high == 0:
             return self.panels
-        supports = [self._support, *(find_support(lambda x, J=J: self.action(x) - J * x) for J in (low, high))]
+        supports = [s for s in map(self._support_of, (0.0, low, high)) if s is not None]
         union = Support(
             min(s.low for s in supports),
             max(s.high for s in supports),

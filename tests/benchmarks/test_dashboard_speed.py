@@ -197,6 +197,7 @@ CONTROLS = {
     "mixture, σ": ("&target=mixture", "sigma"),
     "quartic, σ": ("&target=quartic", "sigma"),
     "quartic, μ²": ("&target=quartic", "mu2"),
+    "quartic, g": ("&target=quartic", "coupling"),
     "learned score, σ": ("&score=learned", "sigma"),
     "plane, spiral, σ": ("&tab=plane&plane_target=spiral", "sigma"),
 }
@@ -216,6 +217,30 @@ def test_from_a_control_to_the_picture(page, server, table, name):
         page.wait_for_timeout(400)
     found = sorted(page.evaluate("window.answers"))
     table.append((f"{name}: control to picture", f"{statistics.median(found):.0f} ms (up to {found[-1]:.0f} ms)"))
+
+
+TEXTS = {
+    "typed potential": ("&target=formula", "formula", [f"x^2/2 + {2 + i / 10:.1f}*cos(3*x)" for i in range(MOVES)]),
+    "means of a mixture": ("&target=mixture", "means", [f"-2, {1 + i / 10:.1f}" for i in range(MOVES)]),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_from_a_text_to_the_picture(page, server, table, name):
+    query, control, texts = TEXTS[name]
+    page.add_init_script(FIRST_FRAME)
+    page.goto(f"{server.address}?page=one{query}")
+    settle(page)
+    page.evaluate(WATCH_ANSWERS)
+    box = page.locator(f".control-{control}").get_by_role("textbox")
+    for move, text in enumerate(texts):
+        box.fill(text)
+        page.evaluate("window.answers.length = " + str(move))
+        box.press("Enter")
+        page.wait_for_function(f"window.answers.length > {move}")
+        page.wait_for_timeout(400)
+    found = sorted(page.evaluate("window.answers"))
+    table.append((f"{name}: Enter to picture", f"{statistics.median(found):.0f} ms (up to {found[-1]:.0f} ms)"))
 
 
 @pytest.mark.parametrize("room", ["one", "field"])

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import quad
 from scipy.special import polygamma
 from scipy.stats import gumbel_l, kstest
 
@@ -85,6 +86,17 @@ def test_wells_are_found_wherever_they_are(text, mean, variance):
     assert target.covariance[0, 0] == pytest.approx(variance, rel=1e-8)
 
 
+def test_a_wall_within_reach_ends_the_law():
+    """S = x² |log(x + 2)| is real for x > -2 only, where it becomes infinite."""
+
+    def weighted(n: int) -> float:
+        return quad(lambda x: x**n * math.exp(-(x**2) * abs(math.log(x + 2))), -2, 12, points=[-1, 0])[0]
+
+    target = Formula("abs(log(x+2))*x^2")
+    assert target.mean[0] == pytest.approx(weighted(1) / weighted(0), abs=1e-7)
+    assert target.moments(2)[2] == pytest.approx(weighted(2) / weighted(0), abs=1e-7)
+
+
 REFUSED = [
     ("", "empty"),
     ("   ", "empty"),
@@ -117,6 +129,8 @@ REFUSED = [
     ("exp(x) - exp(2*x) + x^2", "falls to minus infinity"),
     ("x^2 - 1/x^2", "falls to minus infinity"),
     ("x^2 - 1/abs(x - 3.0001234)", "near x = 3.00012"),
+    ("x^4 + x/(x - 2)", "near x = 2"),
+    ("x^4 + 1/(x - 1)", "near x = 1"),
     ("x^2 + 1/x", "falls to minus infinity near x"),
     ("1", "grows too slowly"),
     ("0*x", "grows too slowly"),

@@ -167,6 +167,17 @@ def test_marks_lie_where_noise_equals_signal_and_where_the_peaks_merge(schedule)
     }
 
 
+@pytest.mark.parametrize("choices", [{}, {"schedule": "vp"}, {"target": "formula"}])
+def test_a_preview_marks_the_merging_peaks_to_within_a_frame(choices):
+    wanted = order(**{"target": "quartic"} | choices)
+    exact = [m.position for m in paint(wanted, full_quality(wanted), Token()).marks]
+    quick = preview(wanted, Token())
+    assert quick is not None
+    spacing = np.diff(quick.positions).max()
+    assert len(exact) == 4  # noise = signal and peaks merge, there and back
+    np.testing.assert_allclose([m.position for m in quick.marks], exact, atol=spacing)
+
+
 def test_marks_appear_only_where_there_is_something_to_mark():
     one_well = paint(order(target="quartic", mu2=1.0), FAST, Token())
     assert [mark.label for mark in one_well.marks] == ["drowns", "emerges"]
