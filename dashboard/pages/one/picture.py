@@ -15,13 +15,12 @@ from core.diffusion.record import Record
 from core.diffusion.run import BackwardRun, ForwardRun, run_backward, run_forward
 from core.fokker_planck import solve_backward, solve_forward
 from core.jobs import Token
-from core.schedule import Schedule
 from core.statistics.generating import measured_generating
-from core.theories.base import Target
 from core.theories.mixture import GaussianMixture
-from core.theories.modes import unimodal_time
+from core.theories.modes import FAINT, unimodal_time
 from dashboard.pages.clock import captions, clock_positions, signal_marks
 from dashboard.pages.one.curves import Curve, cumulant_curves, moment_curves
+from dashboard.pages.one.drawing import drawing_grid
 from dashboard.pages.one.order import Order
 from dashboard.stage import Mark
 
@@ -148,7 +147,7 @@ def paint(order: Order, quality: Quality, token: Token) -> Picture:
     f, xi = schedule.f(t), schedule.xi(t)
     centre, variance = f * target.mean[0], f**2 * target.covariance[0, 0] + xi
     edges = np.concatenate([forward.frames.edges, backward.frames.edges])  # type: ignore[list-item]
-    x = edges[:, :1] + (edges[:, -1:] - edges[:, :1]) * np.linspace(0, 1, quality.points)
+    x = drawing_grid(target, edges[:, 0], edges[:, -1], f, xi, quality.points)
     fokker_planck = _fokker_planck(order, quality, forward.times, backward.frames.times, x, token)
     exact, score_exact, score_used = _on_grid(order, x, f, xi, token)
     token.check()
@@ -166,7 +165,7 @@ def paint(order: Order, quality: Quality, token: Token) -> Picture:
         t=t,
         turn=turn,
         captions=captions(schedule, t, turn),
-        marks=_marks(target, schedule),
+        marks=_marks(order, quality, forward.times, exact[:turn]),
         x=x,
         exact=exact,
         fokker_planck=fokker_planck,
@@ -248,13 +247,28 @@ def _on_grid(
     return tuple(torch.stack(rows).cpu().numpy() for rows in (density, exact, used))  # type: ignore[return-value]
 
 
-def _marks(target: Target, schedule: Schedule) -> list[Mark]:
+def _marks(order: Order, quality: Quality, times: np.ndarray, exact: np.ndarray) -> list[Mark]:
     """Where noise equals signal, and where the density changes between one and several maxima."""
+    target, schedule = order.target, order.schedule
     end = schedule.t_max
     marks = signal_marks(schedule, float(target.covariance[0, 0]))
-    choice = unimodal_time(target, schedule)
+    rough = quality is FAST and not isinstance(target, GaussianMixture)
+    choice = _first_unimodal(times, exact) if rough else unimodal_time(target, schedule)
     if choice is not None and 0 < choice < end:
         merged = f"t = {choice:.3f}: the density has a single maximum from here on"
         chosen = f"t = {choice:.3f}: the single maximum splits; a path now picks its peak"
         marks += [Mark(choice / end, "peaks merge", merged), Mark(2 - choice / end, "peak chosen", chosen)]
     return sorted(marks, key=lambda mark: mark.position)
+
+
+def _first_unimodal(times: np.ndarray, density: np.ndarray) -> float | None:
+    """The time at which several maxima have become one, to within a frame; ``density`` is (F, points).
+
+    For quick pictures of laws without a closed form, where each noise level that is looked at costs a table.
+    """
+    inner, highest = density[:, 1:-1], density.max(axis=1, keepdims=True)
+    maxima = (inner > density[:, :-2]) & (inner > density[:, 2:]) & (inner > np.exp(-FAINT) * highest)
+    several = np.flatnonzero(maxima.sum(axis=1) > 1)
+    if len(several) == 0 or several[-1] == len(times) - 1:
+        return None
+    return float(times[several[-1] : several[-1] + 2].mean())
