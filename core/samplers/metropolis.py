@@ -23,7 +23,7 @@ import torch
 from core.noise import Noise
 from core.samplers.contract import Info, choose
 from core.theories.phi4 import Phi4
-from core.theories.phi4_metropolis_kernel import reflection_centre, row_neighbours, row_parities, sweeps
+from core.theories.phi4_metropolis_kernel import checkerboard, reflection_centre, sweeps
 
 Tensor = torch.Tensor
 
@@ -74,8 +74,7 @@ def sweep(
     x = x.clone(memory_format=torch.contiguous_format)
     rate = np.empty(len(x))
     sweeps(
-        x.numpy().reshape(len(x), -1, theory.event[-1]), row_neighbours(theory.event), row_parities(theory.event),
-        float(theory.kappa), float(theory.lam),
+        x.numpy().reshape(len(x), -1), *checkerboard(theory.event), float(theory.kappa), float(theory.lam),
         reflection_centre(theory.kappa, theory.lam, max(1.0, theory.classical_minimum)),
         float(step_size), repeats, overrelaxation, *noise.of("sweep").address(count), rate,
     )  # fmt: skip

@@ -1,9 +1,9 @@
 """Compiled local updates of φ⁴ on any hypercubic lattice of even extents: Metropolis sweeps and overrelaxation.
 
-The two colours of the checkerboard do not touch each other, so a colour may be updated all at once. A lattice is
-stored as the even and the odd sites of its rows, ``field[side, row, m]`` = φ at site 2m + side of the row: there the
-sites of one colour and all their neighbours lie in contiguous memory, and the inner loops vectorise. Random numbers
-are drawn in the kernel by address (``core.noise``): a chain's counters depend on its number alone.
+The sites of one colour of the checkerboard do not touch each other, so they may be updated all at once. A lattice is
+stored colour by colour and the neighbours are gathered by a table, so that every loop runs over a whole block of
+sites and vectorises, in any number of dimensions. Random numbers are drawn in the kernel by address
+(``core.noise``): a chain's counters depend on its number and on the lattice's volume alone.
 """
 
 from __future__ import annotations
@@ -19,19 +19,23 @@ from core.noise import _philox, _radius
 EXACT = {"reassoc", "nsz", "arcp", "contract"}
 """Liberties of the compiler that keep the rules for infinities and nan: a move to nan or to infinity is refused."""
 
-
-@cache
-def row_neighbours(shape: tuple[int, ...]) -> np.ndarray:
-    """Indices of the neighbouring rows of each row, shape (rows, 2 (d - 1)), for a periodic lattice of that shape."""
-    index = np.arange(math.prod(shape[:-1])).reshape(shape[:-1])
-    shifted = [np.roll(index, s, axis).ravel() for axis in range(len(shape) - 1) for s in (1, -1)]
-    return np.stack(shifted, axis=1) if shifted else np.zeros((1, 0), dtype=np.int64)
+BLOCK = 1024
+"""Sites of one colour that are updated together, in the L1 cache; a multiple of 4."""
 
 
 @cache
-def row_parities(shape: tuple[int, ...]) -> np.ndarray:
-    """Parity of the coordinate sum of each row's first site, shape (rows,)."""
-    return (np.indices(shape[:-1]).sum(0) % 2).reshape(-1).astype(np.int64)
+def checkerboard(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The sites by colour, (2, V/2), and their neighbours, (2, 2d, V/2), as positions among the other colour's sites.
+
+    Every extent must be even. Unsigned, because compiled code then need not look for negative indices.
+    """
+    parity = (np.indices(shape).sum(0) % 2).ravel()
+    sites = np.stack([np.flatnonzero(parity == colour) for colour in (0, 1)])
+    position = np.empty(math.prod(shape), dtype=np.uint32)
+    position[sites] = np.arange(sites.shape[1])
+    position = position.reshape(shape)
+    beside = np.stack([np.roll(position, s, axis).ravel() for axis in range(len(shape)) for s in (1, -1)])
+    return sites.astype(np.uint32), np.ascontiguousarray(beside[:, sites].swapaxes(0, 1))
 
 
 def reflection_centre(kappa: float, lam: float, scale: float) -> np.ndarray:
@@ -79,22 +83,17 @@ def _fill_moves(move, decision, counter, step, k0, k1):  # pragma: no cover (com
         decision[i], decision[i + half] = _exponential(b), _exponential(d)
 
 
-@nb.njit(inline="always")
-def _neighbours(field, table, side, r, out):  # pragma: no cover (compiled)
-    """out[m] = Σ_{±μ} φ at the neighbours of site 2m + side of row r."""
-    other, last = field[1 - side, r], out.size - 1
-    if side == 0:
-        out[0] = other[0] + other[last]
-        for m in range(1, last + 1):
-            out[m] = other[m] + other[m - 1]
-    else:
-        out[last] = other[last] + other[0]
-        for m in range(last):
-            out[m] = other[m] + other[m + 1]
-    for k in range(table.shape[1]):
-        beside = field[side, table[r, k]]
-        for m in range(last + 1):
-            out[m] += beside[m]
+@nb.njit(nogil=True, cache=True, fastmath=EXACT, error_model="numpy")
+def _neighbours(other, table, start, out):  # pragma: no cover (compiled)
+    """out[i] = Σ_{±μ} φ at the neighbours of site start + i of a colour, all of them in the ``other`` one."""
+    for k in range(0, table.shape[0], 2):
+        one, two = table[k, start:], table[k + 1, start:]
+        if k == 0:
+            for i in range(out.size):
+                out[i] = other[one[i]] + other[two[i]]
+        else:
+            for i in range(out.size):
+                out[i] += other[one[i]] + other[two[i]]
 
 
 @nb.njit(inline="always")
@@ -131,41 +130,38 @@ def _reflect(own, neighbours, decision, kappa, lam, bound):  # pragma: no cover 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
 def sweeps(
-    phi, table, parity, kappa, lam, bound, step_size, count, reflections, first, step, k0, k1, rate
+    phi, sites, table, kappa, lam, bound, step_size, count, reflections, first, step, k0, k1, rate
 ):  # pragma: no cover (compiled)
-    """Update every chain in place; ``phi`` is (chains, rows, sites), ``rate`` (chains,) takes the accepted fraction.
+    """Update every chain in place; ``phi`` is (chains, V), ``rate`` (chains,) takes the accepted fraction.
 
     ``count`` Metropolis sweeps with moves up to ``step_size``, each followed by ``reflections`` sweeps of
-    overrelaxation about ``bound`` (see ``reflection_centre``). ``first``, ``step``, ``k0``, ``k1`` address the noise.
+    overrelaxation about ``bound`` (see ``reflection_centre``), in the order of ``sites`` and ``table`` (see
+    ``checkerboard``). ``first``, ``step``, ``k0``, ``k1`` address the noise.
     """
-    rows, half = phi.shape[1], phi.shape[2] // 2
-    sites = rows * half  # of one colour
-    size = 4 * ((sites + 3) // 4)
-    field = np.empty((2, rows, half), dtype=phi.dtype)
-    neighbours, move, decision = np.empty(half, phi.dtype), np.empty(size, phi.dtype), np.empty(size)
+    half = sites.shape[1]
+    block = min(BLOCK, 4 * ((half + 3) // 4))
+    draws = (half + block - 1) // block * (block // 2)  # counters that a colour uses
+    field = np.empty((2, half), dtype=phi.dtype)
+    neighbours, move, decision = np.empty(block, phi.dtype), np.empty(block, phi.dtype), np.empty(block)
     for chain in range(phi.shape[0]):
-        for r in range(rows):
-            for m in range(half):
-                field[0, r, m], field[1, r, m] = phi[chain, r, 2 * m], phi[chain, r, 2 * m + 1]
-        counter, accepted = (first + chain) * 2 * count * (1 + reflections) * (size // 2), 0
-        for _ in range(count):
-            for kind in range(1 + reflections):
-                for colour in range(2):
-                    if kind == 0:
+        for colour in range(2):
+            for i in range(half):
+                field[colour, i] = phi[chain, sites[colour, i]]
+        counter, accepted = (first + chain) * 2 * count * (1 + reflections) * draws, 0
+        for kind in range(count * (1 + reflections)):
+            for colour in range(2):
+                for start in range(0, half, block):
+                    own = field[colour, start : min(start + block, half)]
+                    beside = neighbours[: own.size]
+                    _neighbours(field[1 - colour], table[colour], start, beside)
+                    if kind % (1 + reflections) == 0:
                         _fill_moves(move, decision, counter, step, k0, k1)
+                        accepted += _metropolis(own, beside, move, decision, kappa, lam, step_size)
                     else:
                         fill_decisions(decision, counter, step, k0, k1)
-                    counter += size // 2
-                    for r in range(rows):
-                        side = (colour + parity[r]) % 2
-                        own, u = field[side, r], decision[r * half : (r + 1) * half]
-                        _neighbours(field, table, side, r, neighbours)
-                        if kind == 0:
-                            v = move[r * half : (r + 1) * half]
-                            accepted += _metropolis(own, neighbours, v, u, kappa, lam, step_size)
-                        else:
-                            _reflect(own, neighbours, u, kappa, lam, bound)
-        for r in range(rows):
-            for m in range(half):
-                phi[chain, r, 2 * m], phi[chain, r, 2 * m + 1] = field[0, r, m], field[1, r, m]
-        rate[chain] = accepted / (2.0 * sites * count)
+                        _reflect(own, beside, decision, kappa, lam, bound)
+                    counter += block // 2
+        for colour in range(2):
+            for i in range(half):
+                phi[chain, sites[colour, i]] = field[colour, i]
+        rate[chain] = accepted / (2.0 * half * count)
