@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,8 @@ import torch
 
 from core.contracts import Theory
 from core.noise import Noise
-from core.samplers import hmc, langevin, mala
-from core.samplers.contract import Info, Step
+from core.samplers import cluster, hmc, langevin, mala, metropolis
+from core.samplers.contract import Step
 from core.samplers.fourier import FourierKernel, gaussian_propagator
 from core.samplers.integrators import INTEGRATORS
 from core.samplers.pilots import pilot_fields, pilot_noise, tuned_step_size, warm_up_step
@@ -69,23 +68,14 @@ def _start_mala(theory: Theory, x: Tensor, step_size: float, fourier: bool = Fal
     return mala.init(theory, x, step_size, kernel=_kernel(theory, fourier), flip=flip)
 
 
-def _start_metropolis(theory: Theory, x: Tensor, step_size: float, overrelaxation: int = 0, flip: bool = True) -> Any:
+def _start_metropolis(theory: Phi4, x: Tensor, step_size: float, overrelaxation: int = 0, flip: bool = True) -> Any:
     _check(step_size=step_size, overrelaxation=overrelaxation, flip=flip)
-    metropolis = import_module("core.samplers.metropolis")
     return metropolis.init(theory, x, step_size, overrelaxation=overrelaxation, flip=flip)
 
 
-def _step_metropolis(state: Any, noise: Noise) -> tuple[Any, Info]:
-    return import_module("core.samplers.metropolis").step(state, noise)
-
-
-def _start_cluster(theory: Theory, x: Tensor, step_size: float, kind: str = "wolff", sweeps: int = 1) -> Any:
+def _start_cluster(theory: Phi4, x: Tensor, step_size: float, kind: str = "wolff", sweeps: int = 1) -> Any:
     _check(step_size=step_size, kind=kind, sweeps=sweeps)
-    return import_module("core.samplers.cluster").init(theory, x, step_size, kind=kind, sweeps=sweeps)
-
-
-def _step_cluster(state: Any, noise: Noise) -> tuple[Any, Info]:
-    return import_module("core.samplers.cluster").step(state, noise)
+    return cluster.init(theory, x, step_size, kind=kind, sweeps=sweeps)
 
 
 def _kernel(theory: Theory, fourier: bool) -> FourierKernel | None:
@@ -136,7 +126,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "Changes one site after the other, each by a small random amount that is accepted or refused.",
             True,
             _start_metropolis,
-            _step_metropolis,
+            metropolis.step,
         ),
         Algorithm(
             "cluster",
@@ -147,15 +137,14 @@ ALGORITHMS: dict[str, Algorithm] = {
             "near the critical point.",
             True,
             _start_cluster,
-            _step_cluster,
+            cluster.step,
         ),
     )
 }
 """Every algorithm, by its name."""
 
-KINDS = ("wolff", "swendsen-wang")
 HMC_ACCEPTANCE, MALA_ACCEPTANCE, METROPOLIS_ACCEPTANCE = 0.8, 0.57, 0.5
-LANGEVIN_BIAS = 0.005
+LANGEVIN_BIAS = 0.003
 """Bias of φ² allowed to the Langevin step, as a fraction of a site's fluctuation in the Gaussian approximation."""
 
 
@@ -167,8 +156,8 @@ def automatic(
     A value of None counts as not given. The step size is tuned on pilot chains near equilibrium, to an acceptance of
     0.8 for HMC, 0.57 for MALA and 0.5 for the local Metropolis updates; it depends on the theory, the seed of
     ``noise`` and the given parameters alone. An HMC trajectory lasts a quarter of the period of the slowest mode,
-    but from 1 to 4. The Langevin step is such that in the Gaussian approximation ⟨φ²⟩ exceeds its value by half a
-    per cent of a site's fluctuation.
+    but from 1 to 4. The Langevin step is such that in the Gaussian approximation ⟨φ²⟩ is too large by 0.3 % of
+    a site's fluctuation; near the critical point the interacting theory makes some 0.8 % of it.
 
     All values are plain numbers, booleans and strings. Raises ValueError for an unknown algorithm, an unknown
     parameter or a bad value, naming it.
@@ -269,6 +258,6 @@ _ALLOWED: dict[str, Callable[[Any], str]] = {
     "fourier": _boolean,
     "flip": _boolean,
     "overrelaxation": _whole(0),
-    "kind": _one_of(KINDS),
+    "kind": _one_of(tuple(cluster.KINDS)),
     "sweeps": _whole(1),
 }

@@ -87,11 +87,11 @@ def lattice_momenta(event: tuple[int, ...]) -> np.ndarray:
 
 
 def gaussian_propagator(theory: Phi4) -> np.ndarray:
-    """⟨|φ_p|²⟩/V = 1/(2κ p̂² + a), p ≠ 0, in the Gaussian (Hartree) approximation, shape ``event``.
+    """⟨|φ_p|²⟩_connected/V = 1/(2κ p̂² + a) in the Gaussian (Hartree) approximation, shape ``event``.
 
-    With ``D = ⟨1/(2κ p̂² + a)⟩_p`` for the fluctuation of a site, the gap equation of the symmetric phase is
-    ``a = a_0 + 12λ D``, ``a_0 = 2(1-2λ) - 4dκ``. In the broken phase the curvature of the action at its minimum,
-    ``-2 a_0``, is taken where it is larger. Exact for the free field.
+    With ``a_0 = 2(1-2λ) - 4dκ`` and ``D = ⟨1/(2κ p̂² + a)⟩_p`` the gap equation on the finite lattice is
+    ``a = a_0 + 12λ D``. Where ``a_0 + 12λ D'`` is negative, D' without p = 0, the zero mode condenses, and the
+    curvature around the condensate, ``-2 (a_0 + 12λ D')``, takes the place of a. Exact for the free field.
     """
     bare = 2 * (1 - 2 * theory.lam) - 4 * theory.d * theory.kappa
     kinetic = 2 * theory.kappa * lattice_momenta(theory.event)
@@ -100,7 +100,8 @@ def gaussian_propagator(theory: Phi4) -> np.ndarray:
         a = math.exp(log_a)
         return a - bare - 12 * theory.lam * float(np.mean(1 / (kinetic + a)))
 
-    low, high = math.log(1e-9), math.log(2 + abs(bare) + 12 * theory.lam + math.sqrt(12 * theory.lam))
-    root: Any = brentq(excess, low, high, xtol=1e-14)
+    above = 2 + abs(bare) + 12 * theory.lam
+    root: Any = brentq(excess, -200.0, math.log(above), xtol=1e-14)
     a = math.exp(root)
-    return 1 / (kinetic + (max(a, -2 * bare) if theory.lam > 0 else a))
+    condensing = bare + 12 * theory.lam * float(np.sum(1 / (kinetic.ravel()[1:] + a))) / theory.volume
+    return 1 / (kinetic + max(a, -2 * condensing))
