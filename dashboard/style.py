@@ -141,6 +141,16 @@ nav b::after {{ content: " →"; }}
 nav span {{ font-size: 13.5px; line-height: 1.4; color: var(--mui-palette-text-secondary); }}
 """
 
+TABLE_CSS = """
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13.5px; margin: 4px 0 18px; }
+caption { text-align: left; padding: 4px 0; opacity: .75; }
+th, td { padding: 3px 14px 3px 0; text-align: left; white-space: nowrap; }
+thead th { border-bottom: 1px solid currentColor; font-weight: 600; }
+tbody tr:first-child td, tbody tr:first-child th { border-bottom: 1px solid #8886; }
+tbody th { font-weight: 500; }
+.far { color: #d0267b; }
+"""
+
 RAW_CSS = f"""
 html, body {{ font-family: {FONT}; }}
 """

@@ -14,10 +14,12 @@ from core.diffusion.field_gaussian import FieldGaussianScore
 from core.diffusion.field_run import FieldRun, run_field
 from core.jobs import Token
 from core.schedule import Schedule
+from dashboard import style
 from dashboard.live import Live
 from dashboard.pages.field.ensembles import Ensemble, Request, make
 from dashboard.pages.field.scene import run_scene, thermalising_scene
 from dashboard.pages.field.state import LABELS, PRESETS, FieldState
+from dashboard.pages.field.table import table_html
 from dashboard.pages.one.equations import equations
 from dashboard.pages.process import LABELS as PROCESS_LABELS
 from dashboard.pages.schedule_card import ScheduleEditor
@@ -45,6 +47,7 @@ class FieldView:
         self.stage = Stage(height=660, dark=shell.param.dark, label="A lattice field dissolves into noise and re-forms")
         self.note = pn.pane.Alert("", alert_type="warning", visible=False, margin=(0, 10), sizing_mode="stretch_width")
         self.equation = pn.pane.LaTeX("", renderer="mathjax", margin=(12, 14, 4, 14), sizing_mode="stretch_width")
+        self.table = pn.pane.HTML("", sizing_mode="stretch_width", margin=(4, 14), stylesheets=[style.TABLE_CSS])
         self.text = pn.pane.Markdown("", margin=(0, 14), sizing_mode="stretch_width")
         self.live = Live(self._deliver, self._fail)
         shell.on_close(self.live.close)
@@ -52,7 +55,8 @@ class FieldView:
         self.run: tuple[FieldRun, Schedule] | None = None
         self._played = False
         self.sidebar = self._sidebar()
-        self.main = [pn.Column(self.note, self.stage, self.equation, self.text, sizing_mode="stretch_width", margin=0)]
+        items = self.note, self.stage, self.table, self.equation, self.text
+        self.main = [pn.Column(*items, sizing_mode="stretch_width", margin=0)]
         state.param.watch(self.refresh, list(WATCHED))
         state.param.watch(self._redraw, "shown")
         state.param.watch(self._arrange, ["fit_level", "schedule"])
@@ -111,6 +115,7 @@ class FieldView:
             self._fail(problem)
             return
         self.stage.busy = True
+        self.table.styles = {"opacity": "0.35"}  # it still belongs to what was there before
         self.live.submit(partial(self._stages, request, state))
 
     def _stages(self, request: Request, state: FieldState, token: Token) -> Iterator[Any]:
@@ -168,6 +173,8 @@ class FieldView:
                 self._played = self.stage.playing = True
             warnings = [w for w in (ensemble.warning, *run.warnings) if w]
             self.note.param.update(object=" ".join(warnings), visible=bool(warnings))
+            if last:
+                self.table.param.update(object=table_html(run), styles={"opacity": "1"})
             self.text.object = self._explain(run)
             _, schedule = self.run or (None, None)
             if schedule is not None:

@@ -10,6 +10,7 @@ import panel as pn
 
 from core.jobs import Token
 from core.statistics.format import thousands
+from dashboard import style
 from dashboard.live import Live, sentence
 from dashboard.pages.one.deviations import deviations
 from dashboard.pages.one.equations import equations
@@ -41,7 +42,7 @@ class LineTab:
         )
         self.note = pn.pane.Alert("", alert_type="warning", visible=False, margin=(0, 10), sizing_mode="stretch_width")
         self.equations = pn.pane.LaTeX("", renderer="mathjax", sizing_mode="stretch_width", margin=(12, 14, 4, 14))
-        self.table = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 14), stylesheets=[TABLE_CSS])
+        self.table = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 14), stylesheets=[style.TABLE_CSS])
         self._typeset = ""
         self.picture: Picture | None = None
         self.live = Live(self._deliver, self._fail)
@@ -151,14 +152,4 @@ EXPLANATION = """
 with the noise, but κ₄, κ₆ and κ₈ know nothing of it: under VE they stay where they are, and only their measurement
 drowns (bands); with the noise of the same paths taken away they are seen to be conserved. Under VP they fall to zero
 and rise again. Try the Gaussian score: it knows κ₂ alone.
-"""
-
-TABLE_CSS = """
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13.5px; margin: 4px 0 18px; }
-caption { text-align: left; padding: 4px 0; opacity: .75; }
-th, td { padding: 3px 14px 3px 0; text-align: left; white-space: nowrap; }
-thead th { border-bottom: 1px solid currentColor; font-weight: 600; }
-tbody tr:first-child td, tbody tr:first-child th { border-bottom: 1px solid #8886; }
-tbody th { font-weight: 500; }
-.far { color: #d0267b; }
 """

@@ -1,5 +1,6 @@
 """The page *Field*: an ensemble made on the spot, its run, and what is drawn of both."""
 
+import re
 import time
 
 import numpy as np
@@ -7,9 +8,11 @@ import pytest
 
 from core.noise import Noise
 from core.samplers.ensemble import thermalise
+from core.statistics.format import with_error
 from core.theories.phi4 import Phi4
 from dashboard.pages.field import ensembles
 from dashboard.pages.field.scene import RANGE, run_scene, thermalising_scene
+from dashboard.pages.field.table import table_html, table_rows
 from dashboard.pages.field.view import FieldView
 from dashboard.shell import Shell
 from dashboard.stage import Band, Line
@@ -31,6 +34,7 @@ def test_an_ensemble_is_made_before_ones_eyes_then_runs_and_plays(field, wait):
     view = field("kappa=0.25")
     said = []
     view.stage.param.watch(lambda event: said.append(event.new), "status")
+    view.table.param.watch(lambda event: said.append("table"), "object")
     assert view.stage.busy
     wait(lambda: not view.stage.busy)
     reports = [s for s in said if s.startswith("HMC trajectory")]
@@ -38,7 +42,8 @@ def test_an_ensemble_is_made_before_ones_eyes_then_runs_and_plays(field, wait):
     done = [int(s.split()[2]) for s in reports]
     assert done == sorted(done)
     assert all(s.endswith("of 100") for s in reports)
-    assert said[len(reports) :] == ["preview · 16 configurations", "64 configurations"]
+    assert said[len(reports) :] == ["preview · 16 configurations", "64 configurations", "table"]
+    assert view.table.styles == {"opacity": "1"}
     assert view.stage.playing
     assert r"-0.5 \sum_\mu" in view.equation.object  # -2κ
     assert "**Score.**" in view.text.object
@@ -114,6 +119,32 @@ def test_cumulants_lie_on_the_prediction_forward_and_come_back(session):
 
 def lines_of(panel):
     return {s.label: s for s in panel.series if isinstance(s, Line) and s.label}
+
+
+def test_the_table_compares_the_ensemble_with_what_came_back(session):
+    """What came back, measured anew: moments of all sites, errors from the 256 configurations."""
+    run, _ = session.run
+    rows = {name: (there, back) for name, there, back in table_rows(run)}
+    assert list(rows) == ["κ₂ of a site", "κ₄ of a site", "κ₆ of a site", "κ₈ of a site", "⟨|M|⟩"]
+    x = run.generated.double()
+    m2, m4 = (float((x**n).mean()) for n in (2, 4))
+    for name, value, each in (
+        ("κ₂ of a site", m2, (x**2).mean(dim=(1, 2))),
+        ("⟨|M|⟩", float(x.mean(dim=(1, 2)).abs().mean()), x.mean(dim=(1, 2)).abs()),
+    ):
+        there, back = rows[name]
+        assert back[0] == pytest.approx(value, rel=1e-5)
+        assert back[1] == pytest.approx(float(each.std()) / 16, rel=0.35)  # of 64 blocks: uncertain by a tenth
+        assert there[0] == pytest.approx(value, rel=0.05)
+    assert rows["κ₄ of a site"][1][0] == pytest.approx(m4 - 3 * m2**2, rel=1e-4)
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", session.table.object)
+    assert cells == re.findall(r"<td[^>]*>([^<]*)</td>", table_html(run))
+    assert len(cells) == 15
+    for i, (there, back) in enumerate(rows.values()):
+        assert cells[3 * i : 3 * i + 2] == [with_error(*there), with_error(*back)]
+        sigma = (back[0] - there[0]) / np.hypot(there[1], back[1])
+        assert float(cells[3 * i + 2].split()[0].replace("−", "-")) == pytest.approx(sigma, abs=0.051)
+        assert (f"<td class=far>{cells[3 * i + 2]}" in session.table.object) == (abs(sigma) > 4)
 
 
 def test_marks_lie_where_modes_drown(session):
