@@ -4,6 +4,7 @@ import json
 import re
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from dashboard.stage.scene import Scene
 _HERE = Path(__file__).parent
 _FILES = (
     "format", "ticks", "theme", "block", "scale", "axes", "header", "curves", "particles", "image",
-    "layers", "readout", "panel", "grid", "scrubber", "controls", "keyboard", "player", "stage",
+    "layers", "readout", "panel", "brush", "grid", "scrubber", "controls", "keyboard", "player", "stage",
 )  # fmt: skip
+
+Painter = Callable[[list[tuple[float, float]], bool], None]
 
 CREDIT = 2  # scenes that may be under way to the browser in live mode
 ABSENCE = 6.0  # seconds of silence after which nobody is taken to watch
@@ -51,6 +54,8 @@ class Stage(JSComponent):
     busy = param.Boolean(False, doc="Shows that the picture is being refined.")
     status = param.String("", doc="A few words beside the controls, such as 'preview · 2 000 paths'.")
     label = param.String("Animated figure", doc="What a screen reader calls the stage.")
+    paintable = param.String("", doc="Id of the panel that the pointer paints on; empty for none.")
+    brush_radius = param.Number(0.0, bounds=(0, None), doc="Radius of the circle under the pointer there, data units.")
     block = param.Bytes(b"", doc="The scene, packed.")
     rewinds = param.Integer(0, doc="Counts the scenes that start from the first position.")
 
@@ -61,6 +66,7 @@ class Stage(JSComponent):
         super().__init__(**{"height": 560, "sizing_mode": "stretch_width", **params})
         self.scene: Scene | None = None
         self._lock = threading.Lock()
+        self._painters: list[Painter] = []
         self._waiting: Scene | None = None
         self._streamed: Scene | None = None
         self._sent = 0
@@ -90,6 +96,15 @@ class Stage(JSComponent):
             self.scene = self._waiting = self._streamed = scene
         self._pump()
 
+    def on_paint(self, callback: Painter) -> None:
+        """Call `callback(points, begins)` while somebody paints on the panel named `paintable`.
+
+        `points` are (x, y) in data units of that panel, y upwards, all since the last call, at most thirty calls a
+        second, on the session's loop. `begins` is True where they start a stroke (also where one comes back into the
+        plot), so that they are not to be joined to the points before.
+        """
+        self._painters.append(callback)
+
     @property
     def watched(self) -> bool:
         """Whether streamed scenes are being drawn; False once the browser owes an answer for long (a closed or hidden
@@ -109,7 +124,13 @@ class Stage(JSComponent):
         self._send_msg({"scene": scene.block, "serial": serial})
 
     def _handle_msg(self, data: Any) -> None:
-        """From the browser: {"drawn": serial} after a streamed scene, {"ready": true} from a new view."""
+        """From the browser: {"drawn": serial} after a streamed scene, {"ready": true} from a new view,
+        {"paint": [[x, y], …], "begins": bool} from the brush."""
+        if "paint" in data:
+            points = [(float(x), float(y)) for x, y in data["paint"]]
+            for painter in self._painters:
+                painter(points, bool(data["begins"]))
+            return
         with self._lock:
             self._heard = time.monotonic()
             if "drawn" in data:

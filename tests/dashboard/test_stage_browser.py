@@ -269,6 +269,137 @@ def test_a_drag_on_a_clock_panel_scrubs(open_page):
         assert 1.1 < served.stage.position < 1.6
 
 
+def painted_stage() -> tuple[Served, list]:
+    """A field of 8 × 4 sites to paint on, and a panel beside it whose x axis is the play position."""
+    field = Panel("field", [Image(np.zeros((4, 8), np.uint8), (0, 8, 0, 4))], aspect="equal", hide_axes=True)
+    beside = Panel("beside", [Line(T, T)], clock=True)
+    scene = Scene(T, [field, beside], columns="1fr 1fr", areas=["field beside"])
+    served = Served(scene, paintable="field", brush_radius=1.0)
+    return served, []
+
+
+def plot_box(page, panel: str) -> tuple[float, float, float, float]:
+    """Left, bottom, width and height of the coloured pixels of a field, in page coordinates."""
+    outer = page.locator(f"[data-panel={panel}] canvas").bounding_box()
+    left, top, right, bottom = page.locator(f"[data-panel={panel}] canvas").evaluate(
+        """c => { const bits = c.getContext("2d").getImageData(0, 0, c.width, c.height).data, box = [1e9, 1e9, 0, 0]
+            for (let y = 0; y < c.height; y++) for (let x = 0; x < c.width; x++) {
+                const i = 4 * (y * c.width + x)
+                if (bits[i + 3] < 250 || Math.max(bits[i], bits[i + 1], bits[i + 2]) < 100) continue
+                box[0] = Math.min(box[0], x); box[1] = Math.min(box[1], y)
+                box[2] = Math.max(box[2], x + 1); box[3] = Math.max(box[3], y + 1) }
+            return box }"""
+    )
+    return outer["x"] + left, outer["y"] + bottom, right - left, bottom - top
+
+
+def test_a_stroke_arrives_in_python_in_the_units_of_the_field(open_page):
+    served, heard = painted_stage()
+    with open_page(served.build) as tab:
+        page = tab.page
+        until(lambda: drawn(page) > 0)
+        served.stage.on_paint(lambda points, begins: heard.append((points, begins)))
+        left, bottom, width, height = plot_box(page, "field")
+        assert width == pytest.approx(2 * height, rel=0.02)  # as the field is
+        place = lambda x, y: (left + x / 8 * width, bottom - y / 4 * height)  # noqa: E731
+        page.mouse.move(*place(1, 1))
+        circle = page.locator("[data-panel=field] .stage-brush")
+        circle.wait_for()
+        assert circle.bounding_box()["width"] == pytest.approx(2 / 8 * width, abs=1)
+        assert heard == []  # the pointer only hovers
+        page.mouse.down()
+        page.mouse.move(*place(7, 3), steps=20)
+        page.mouse.up()
+        until(lambda: heard and heard[-1][0][-1][0] > 6.9)
+        points = np.array([point for some, _ in heard for point in some])
+        pixel_size = 8 / width
+        assert points[0] == pytest.approx([1, 1], abs=1.5 * pixel_size)
+        assert points[-1] == pytest.approx([7, 3], abs=1.5 * pixel_size)
+        assert (np.diff(points, axis=0) >= -pixel_size).all()  # rightwards and upwards
+        assert [begins for _, begins in heard] == [True] + [False] * (len(heard) - 1)
+        assert served.stage.position == 0
+        page.mouse.move(*place(4, 2))
+        time.sleep(0.2)
+        assert sum(len(some) for some, _ in heard) == len(points)  # nothing after the button is up
+
+
+def test_a_stroke_pauses_outside_the_field_and_comes_at_a_bounded_rate(open_page):
+    served, heard = painted_stage()
+    with open_page(served.build) as tab:
+        page = tab.page
+        until(lambda: drawn(page) > 0)
+        served.stage.on_paint(lambda points, begins: heard.append((points, begins)))
+        left, bottom, width, height = plot_box(page, "field")
+        page.mouse.move(left + width / 2, bottom - height / 2)
+        page.mouse.down()
+        page.mouse.move(left + width / 2, bottom + 30, steps=5)
+        page.mouse.move(left + width / 4, bottom - height / 2, steps=5)
+        began = time.monotonic()
+        for i in range(200):
+            page.mouse.move(left + width * (0.25 + i / 400), bottom - height / 2)
+        page.mouse.up()
+        passed = time.monotonic() - began
+        until(lambda: heard and heard[-1][0][-1][0] == pytest.approx(8 * (0.25 + 199 / 400), abs=0.1))
+        assert [begins for _, begins in heard].count(True) == 2
+        points = np.array([point for some, _ in heard for point in some])
+        assert (points[:, 0] >= 0).all()
+        assert (points[:, 1] >= 0).all()
+        assert len(heard) < 10 + 32 * passed
+
+
+def test_beside_the_field_a_drag_still_scrubs_and_other_stages_are_not_painted_on(open_page):
+    served, heard = painted_stage()
+    with open_page(served.build) as tab:
+        page = tab.page
+        until(lambda: drawn(page) > 0)
+        served.stage.on_paint(lambda points, begins: heard.append((points, begins)))
+        box = page.locator("[data-panel=beside]").bounding_box()
+        y = box["y"] + box["height"] / 2
+        page.mouse.move(box["x"] + 0.4 * box["width"], y)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 0.7 * box["width"], y, steps=4)
+        page.mouse.up()
+        until(lambda: served.stage.position > 1)
+        assert heard == []
+        served.stage.paintable = ""
+        until(lambda: page.locator(".stage-panel.paintable").count() == 0)
+        left, bottom, width, height = plot_box(page, "field")
+        page.mouse.move(left + width / 2, bottom - height / 2)
+        page.mouse.down()
+        page.mouse.move(left + width / 4, bottom - height / 4, steps=4)
+        page.mouse.up()
+        time.sleep(0.2)
+        assert heard == []
+
+
+def test_one_paints_with_a_finger_on_a_field_that_changes(open_page):
+    """A touch that moves must paint, not scroll, while scenes are streamed under it."""
+    served, heard = painted_stage()
+    with open_page(served.build, has_touch=True) as tab:
+        page = tab.page
+        until(lambda: drawn(page) > 0)
+        served.stage.on_paint(lambda points, begins: heard.append((points, begins)))
+        left, bottom, width, height = plot_box(page, "field")
+        touch = tab.context.new_cdp_session(page)
+        at = lambda part: [{"x": left + part * width, "y": bottom - height / 2}]  # noqa: E731
+        touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": at(0.2)})
+        for part in np.linspace(0.2, 0.8, 12):
+            served.stage.push(served.scene)
+            touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": at(float(part))})
+            time.sleep(0.02)
+        touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        until(lambda: heard and heard[-1][0][-1][0] == pytest.approx(6.4, abs=0.1))
+        assert heard[0][0][0] == pytest.approx((1.6, 2.0), abs=0.1)
+        assert [begins for _, begins in heard].count(True) == 1
+
+
+def test_a_panel_without_room_does_not_stop_the_page(open_page):
+    scene = Scene(T, [Panel("main", [flat()]), Panel("second", [flat()])], columns="1fr", areas=["main second"])
+    with open_page(Served(scene).build) as tab:
+        until(lambda: drawn(tab.page) > 0)
+        assert tab.page.locator("[data-panel=second]").bounding_box()["width"] < 20
+
+
 def test_a_click_on_the_legend_hides_a_series(open_page):
     panel = Panel("main", [Line([0, 1], [0.5, 0.5], "curve", "#ff0000", width=14)], xlim=(0, 1), ylim=(0, 1))
     with open_page(Served(Scene([0.0], [panel])).build) as tab:

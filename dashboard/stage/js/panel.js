@@ -113,7 +113,7 @@ export class Panel {
 
   draw(moment, theme, dpr) {
     const key = `${this.moves ? moment.position : 0} ${theme.name}`;
-    if (this.width < 20 || this.height < 20 || key === this.painted) return;
+    if (!(this.width >= 20 && this.height >= 20) || key === this.painted) return; // no room, or none measured yet
     this.painted = key;
     const [w, h] = [Math.round(this.width * dpr), Math.round(this.height * dpr)];
     if (this.canvas.width !== w || this.canvas.height !== h) Object.assign(this.canvas, { width: w, height: h });
@@ -237,8 +237,16 @@ export class Panel {
     return spec.clock && y >= box.y && x >= box.x - 8 && x <= box.x + box.w + 8;
   }
 
+  // Whether a press there paints.
+  paintsAt(x, y) {
+    if (!this.paintable || !this.view) return false;
+    const { box } = this.view;
+    return x >= box.x && x < box.x + box.w && y > box.y && y <= box.y + box.h;
+  }
+
   cursorAt(x, y) {
     if (entryAt(this.view, this.header, x, y)) return "pointer";
+    if (this.paintsAt(x, y)) return "crosshair";
     return this.scrubsAt(x, y) ? "ew-resize" : "default";
   }
 

@@ -1,5 +1,6 @@
 // The component: ties scene, player, pictures and controls to the model that Python sees.
 import { unpack } from "./block.js";
+import { Brush } from "./brush.js";
 import { Controls } from "./controls.js";
 import { Grid } from "./grid.js";
 import { listen, unlisten } from "./keyboard.js";
@@ -30,6 +31,7 @@ class StageView {
     this.tip = this.make("stage-readout");
     this.tip.hidden = true;
     this.grid = new Grid(this.gridHost);
+    this.brush = new Brush((points, begins) => model.send_msg({ paint: points, begins }), () => this.request());
     this.scene = null;
     this.pending = 0;
     this.drawnFrames = 0;
@@ -63,6 +65,7 @@ class StageView {
     model.on("rewinds", () => { this.rewind = true; this.request(); });
     model.on("position", () => { if (model.position !== this.told) player.seek(model.position); });
     model.on("playing", () => { if (model.playing !== player.playing) player.play(model.playing); this.refresh(); });
+    model.on(["paintable", "brush_radius"], () => this.readyBrush());
     model.on(["speed", "loop", "controls", "dark", "error", "busy", "status", "label"], () => this.refresh());
     model.on("msg:custom", (message) => {
       if (!message || !message.scene) return;
@@ -95,6 +98,7 @@ class StageView {
       if (!at || event.button) return;
       this.root.focus({ preventScroll: true });
       if (at.panel.toggleAt(at.x, at.y)) { this.request(); return; }
+      if (at.panel.paintsAt(at.x, at.y)) { if (!this.brush.active) this.brush.stroke(at, event); return; }
       if (at.panel.scrubsAt(at.x, at.y)) {
         dragPosition(at.host, event, this.player, (e) => at.panel.view.sx.invert(e.clientX - at.rect.left));
       }
@@ -109,7 +113,16 @@ class StageView {
     this.grid.load(this.scene);
     this.controls.load(this.scene);
     this.unaligned = true;
-    this.pointer = null;
+    if (this.pointer && !this.pointer.host.isConnected) this.pointer = null;
+    this.readyBrush();
+  }
+
+  readyBrush() {
+    this.brush.radius = this.model.brush_radius;
+    for (const [id, panel] of this.grid.panels) {
+      panel.paintable = id === this.model.paintable;
+      panel.host.classList.toggle("paintable", panel.paintable);
+    }
     this.request();
   }
 
@@ -181,6 +194,7 @@ class StageView {
     const moment = this.player.moment();
     this.grid.draw(moment, this.theme, dpr);
     this.controls.update(moment, this.scene);
+    this.brush.place(this.pointer);
     this.paintReadout();
     this.drawnFrames += 1;
     this.root.dataset.frames = this.drawnFrames;
@@ -189,7 +203,7 @@ class StageView {
 
   paintReadout() {
     const at = this.pointer;
-    const found = at && at.panel.view && !this.player.held && readout(at.panel.view, at.panel.hidden, at.x, at.y);
+    const found = at && at.panel.view && !this.player.held && !this.brush.active && readout(at.panel.view, at.panel.hidden, at.x, at.y);
     this.tip.hidden = !found;
     if (!found) return;
     const head = document.createElement("div");
