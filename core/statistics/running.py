@@ -27,28 +27,30 @@ WINDOW = 4096
 """Steps of which the scalars are kept in full."""
 MOST_BLOCKS = 128
 BINS = 120
+FEWEST = 6
+"""Parts of the data that an error needs."""
 ENOUGH = 20.0
 """Autocorrelation times that the kept steps must span for τ_int, and with it every error, to be trusted."""
 
 
 class Blocks:
-    """Means of contiguous blocks of rows of ``width`` numbers; never more than `MOST_BLOCKS` of them.
+    """Means over contiguous times of rows (chains, width), kept chain by chain; never more than `MOST_BLOCKS` times.
 
     ``size`` rows make a block. The rows that do not yet fill one are in none.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, chains: int, width: int) -> None:
         self.size = 1
-        self._sums = np.zeros((MOST_BLOCKS, width))
+        self._sums = np.zeros((MOST_BLOCKS, chains, width))
         self._full = 0
-        self._open = np.zeros(width)
+        self._open = np.zeros((chains, width))
         self._rows = 0
 
     def __len__(self) -> int:
         return self._full
 
     def add(self, row: np.ndarray) -> None:
-        """One more row."""
+        """One more row, (chains, width)."""
         self._open += row
         self._rows += 1
         if self._rows < self.size:
@@ -63,25 +65,28 @@ class Blocks:
         self._open[:], self._rows = 0.0, 0
 
     def means(self) -> np.ndarray:
-        """The blocks after the first quarter, (blocks, width), oldest first."""
-        return self._sums[self._full // 4 : self._full] / self.size
+        """The blocks after the first quarter, averaged over chains, (blocks, width), oldest first."""
+        return self._sums[self._full // 4 : self._full].mean(1) / self.size
 
-    def estimate(self, function: Function) -> Estimate:
+    def estimate(self, function: Function, memory: float) -> Estimate:
         """A function of the means of the columns, from (..., width) to (..., k), with its jackknife error.
 
-        The error takes blocks for independent; it is NaN for fewer than four blocks.
+        ``memory`` is the autocorrelation time as a fraction of the run without its first quarter (NaN where it is not
+        known). A chain's history is cut into parts of at least four such times, and left whole where it is not known or
+        too long: different chains are independent. The error is NaN for fewer than `FEWEST` parts.
         """
-        means = self.means()
-        if not len(means):
-            empty = np.full(np.shape(function(self._open)), np.nan)
+        kept = self._sums[self._full // 4 : self._full] / self.size
+        if not len(kept):
+            empty = np.full(np.shape(function(self._open[0])), np.nan)
             return Estimate(empty, empty)
-        found = jackknife(lambda s: function(s[..., :-1] / s[..., -1:]), _counted(means), np.ones((len(means), 1)))
-        value, error = found.estimate
-        return Estimate(value, error if len(means) >= 4 else np.full_like(value, np.nan))
-
-
-def _counted(means: np.ndarray) -> np.ndarray:
-    return np.concatenate([means, np.ones((len(means), 1))], axis=1)
+        cuts = min(len(kept), max(1, int(1 / (4 * memory)))) if memory > 0 else 1
+        parts = [part.sum(0) for part in np.array_split(kept, cuts)]
+        sums = np.concatenate(parts)
+        rows = np.repeat([len(part) for part in np.array_split(kept, cuts)], kept.shape[1])[:, None]
+        value, error = jackknife(
+            lambda s: function(s[..., :-1] / s[..., -1:]), np.concatenate([sums, rows], axis=1), rows.astype(float)
+        ).estimate
+        return Estimate(value, error if len(sums) >= FEWEST else np.full_like(value, np.nan))
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,44 +121,44 @@ class RunningStatistics:
         """``reach`` is half the range of the histogram of sites."""
         self.theory, self.chains = theory, chains
         self.steps = 0
+        self._remembered = -1, float("nan")
         self._ring = {name: np.full((chains, WINDOW), np.nan) for name in SCALARS}
         self._decisions = np.full((2, WINDOW), np.nan)
-        self._scalars = Blocks(len(_MEANS))
+        self._scalars = Blocks(chains, len(_MEANS))
         self.edges = np.linspace(-reach, reach, BINS + 1)
         self._sites = np.zeros(BINS)
-        self._moments = Blocks(4)
+        self._moments = Blocks(chains, 4)
         self._half = theory.event[0] // 2 + 1
-        self._spectra = Blocks(2 * self._half + 1)
+        self._spectra = Blocks(chains, 2 * self._half + 1)
 
-    def add(self, x: Tensor, log_ratio: Tensor | None, accepted: Tensor | None) -> None:
-        """A step of all chains: the configurations (chains, *event) and the Metropolis decision that led to them."""
+    def add(self, x: Tensor, rate: float = float("nan"), log_ratio: Tensor | None = None) -> None:
+        """A step of all chains: the configurations (chains, L, L) and the Metropolis decision that led to them.
+
+        ``rate`` is the fraction of accepted proposals, NaN without a decision, ``log_ratio`` (chains,) is log A.
+        """
         m, phi2, action = scalars(self.theory, x)
         values = {"m": m, "abs_m": np.abs(m), "phi2": phi2, "action": action}
         place = self.steps % WINDOW
         for name, value in values.items():
             self._ring[name][:, place] = value
-        boltzmann, rate, spread = np.nan, np.nan, np.nan
-        if accepted is not None:
-            rate = float(accepted.double().mean())
+        boltzmann, spread = np.full(self.chains, np.nan), np.nan
         if log_ratio is not None:
-            boltzmann = float(torch.exp(log_ratio.double().clamp(max=50.0)).mean())
+            boltzmann = torch.exp(log_ratio.double().clamp(max=50.0)).numpy()
             spread = float(log_ratio.double().abs().mean())
         self._decisions[:, place] = rate, spread
-        means = {name: value.mean() for name, value in values.items()}
-        self._scalars.add(
-            np.array([means["abs_m"], (m**2).mean(), (m**4).mean(), means["phi2"], means["action"], boltzmann, rate])
-        )
+        rates = np.full(self.chains, rate)
+        self._scalars.add(np.stack([np.abs(m), m**2, m**4, phi2, action, boltzmann, rates], axis=1))
         self.steps += 1
 
     def add_field(self, x: Tensor) -> None:
         """The configurations now, for what is too costly at every step: sites, moments and correlations."""
         reach = float(self.edges[-1])
         self._sites += torch.histc(x, BINS, -reach, reach).numpy()
-        y2 = x.double().square()
+        y2 = x.double().square().flatten(1)
         y4 = y2.square()
-        self._moments.add(np.array([float(y.mean()) for y in (y2, y4, y4 * y2, y4.square())]))
-        size = np.abs(x.double().mean((1, 2)).numpy()).mean()
-        self._spectra.add(np.concatenate([*spectra(x), [size]]))
+        self._moments.add(torch.stack([y.mean(1) for y in (y2, y4, y4 * y2, y4.square())], dim=1).numpy())
+        size = np.abs(x.double().mean((1, 2)).numpy())[:, None]
+        self._spectra.add(np.concatenate([*spectra(x), size], axis=1))
 
     def recent(self, name: str, steps: int = WINDOW) -> tuple[np.ndarray, np.ndarray]:
         """The last ``steps`` of a scalar: their numbers, counted from 1, and the values (chains, steps)."""
@@ -198,6 +203,15 @@ class RunningStatistics:
         series = self._settled(name)
         return integrated_time(series) if series.shape[1] >= 20 else None
 
+    def memory(self) -> float:
+        """The longer τ_int of |M| and φ² as a fraction of the run without its first quarter; NaN where not known."""
+        if self._remembered[0] != self.steps:
+            found = [self.autocorrelation(name) for name in ("abs_m", "phi2")]
+            taus = [f.tau for f in found if f is not None]
+            kept = max(1, self.steps - self.steps // 4)
+            self._remembered = self.steps, max(taus, default=float("nan")) / kept
+        return self._remembered[1]
+
     def _settled(self, name: str) -> np.ndarray:
         kept = min(self.steps - self.steps // 4, WINDOW)
         return self.recent(name, kept)[1]
@@ -208,13 +222,13 @@ class RunningStatistics:
 
     def binder(self) -> Estimate:
         """U_L = 1 - ⟨M⁴⟩/(3⟨M²⟩²)."""
-        found = self._scalars.estimate(lambda a: (1 - a[..., 2] / (3 * a[..., 1] ** 2))[..., None])
+        found = self._scalars.estimate(lambda a: (1 - a[..., 2] / (3 * a[..., 1] ** 2))[..., None], self.memory())
         return Estimate(found.value[0], found.error[0])
 
     def susceptibility(self) -> Estimate:
         """χ = V(⟨M²⟩ - ⟨|M|⟩²)."""
         volume = self.theory.volume
-        found = self._scalars.estimate(lambda a: (volume * (a[..., 1] - a[..., 0] ** 2))[..., None])
+        found = self._scalars.estimate(lambda a: (volume * (a[..., 1] - a[..., 0] ** 2))[..., None], self.memory())
         return Estimate(found.value[0], found.error[0])
 
     def acceptance(self) -> float:
@@ -237,7 +251,7 @@ class RunningStatistics:
             m[..., 0], m[..., 2::2] = 1.0, even
             return cumulants_from_moments(m)
 
-        return self._moments.estimate(cumulants)
+        return self._moments.estimate(cumulants, self.memory())
 
     def sites(self) -> np.ndarray:
         """Density of φ at a site in the bins between ``edges``, from all fields since the beginning."""
@@ -265,7 +279,7 @@ class RunningStatistics:
                 structure[..., 0] -= self.theory.volume * a[..., -1] ** 2
             return second_moment(structure, length)
 
-        return self._spectra.estimate(fit)
+        return self._spectra.estimate(fit, self.memory())
 
     @property
     def _length(self) -> int:
@@ -281,19 +295,19 @@ class RunningStatistics:
                 points, slices = points - square, slices - length * square
             return function(points, slices)
 
-        return self._spectra.estimate(of_means)
+        return self._spectra.estimate(of_means, self.memory())
 
 
 def spectra(x: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Power spectra whose cosine sums are G(r) and C(t), averaged over chains and both axes, p = 0 … L/2.
+    """Power spectra whose cosine sums are G(r) and C(t), averaged over both axes, each (chains, L/2 + 1).
 
-    x is (chains, L, L) of a square lattice.
+    x is (chains, L, L). The second one is the structure factor ⟨|φ_p|²⟩/V at momenta p along an axis.
     """
-    length = x.shape[1]
-    points, slices = np.zeros(length // 2 + 1), np.zeros(length // 2 + 1)
+    chains, length = x.shape[:2]
+    points, slices = np.zeros((chains, length // 2 + 1)), np.zeros((chains, length // 2 + 1))
     for axis in (1, 2):
-        points += _power(x, axis).mean(dim=(0, 3 - axis)).numpy() / (2 * length)
-        slices += _power(x.double().mean(3 - axis), 1).mean(0).numpy() / 2
+        points += _power(x, axis).mean(dim=3 - axis).numpy() / (2 * length)
+        slices += _power(x.double().mean(3 - axis), 1).numpy() / 2
     return points, slices
 
 
