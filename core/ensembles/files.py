@@ -1,0 +1,244 @@
+"""Ensembles in one NetCDF file each: fields with dims (chain, draw, x, y), and all that is known about their origin.
+
+Variables: ``field`` (chain, draw, *lattice) float32; ``magnetisation``, ``phi_squared``, ``action`` (per site) and
+``acceptance`` (chain, draw) float64. Attributes name theory, couplings, algorithm with its parameters, seed, start,
+thermalisation, thinning, versions, acceptance, τ_int of |M| (in draws), seconds, warnings; ``plan`` is the plan as
+JSON, from which the file can be made again or gone on with.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from core.ensembles.parts import SCALARS
+from core.ensembles.plan import Plan
+from core.theories.phi4 import Phi4
+
+FORMAT = 1
+BLOCK_BYTES = 2**26
+"""What ``blocks`` holds at a time unless told otherwise."""
+_MARK = "stoqlab_ensemble"
+
+Piece = tuple[int, int, dict[str, np.ndarray]]
+"""First chain, first draw, and the arrays of some configurations: ``fields`` and SCALARS."""
+
+
+class EnsembleReader:
+    """An open ensemble, read piece by piece; close it, or use it in a ``with`` block.
+
+    ``theory``; ``attributes`` of the file; ``plan`` it was made by (None for arrays of other origin); ``path``.
+    ``chains`` and ``draws`` are Markov chains and the configurations of each. Where all configurations are
+    ``independent`` they count as draws of a single chain.
+    """
+
+    def __init__(
+        self, path: Path, theory: Phi4, attributes: dict[str, Any], plan: Plan | None, fields: Any, file: Any,
+        independent: bool,
+    ) -> None:  # fmt: skip
+        self.path, self.theory, self.attributes, self.plan, self.independent = (
+            path,
+            theory,
+            attributes,
+            plan,
+            independent,
+        )
+        self._fields, self._file = fields, file
+        self.stored = (int(fields.shape[0]), int(fields.shape[1]))
+        self.chains, self.draws = (1, self.stored[0] * self.stored[1]) if independent else self.stored
+
+    @property
+    def configs(self) -> int:
+        """Number of configurations."""
+        return self.chains * self.draws
+
+    def blocks(self, size: int | None = None) -> Iterator[np.ndarray]:
+        """All configurations in order, float32 arrays (chains, at most ``size`` draws, *event).
+
+        Without ``size`` as many draws as fit into 64 MiB. Raises ValueError for numbers that are not finite or
+        cannot be read.
+        """
+        if size is None:
+            size = max(1, BLOCK_BYTES // (4 * self.chains * self.theory.volume))
+        if size < 1:
+            raise ValueError(f"size must be at least 1, got {size}")
+        for first in range(0, self.draws, size):
+            last = min(first + size, self.draws)
+            if self.independent and self.stored[0] > 1:  # one draw of each chain
+                block = self.read(first, last, 0, 1).swapaxes(0, 1)
+            else:
+                block = self.read(0, self.stored[0], first, last)
+            if not np.isfinite(block).all():
+                raise ValueError(f"{self.path} holds numbers that are not finite in its draws {first} to {last - 1}")
+            yield block
+
+    def read(self, first_chain: int, last_chain: int, first_draw: int, last_draw: int) -> np.ndarray:
+        """Stored fields of these chains and draws, the last ones excluded, float32. ValueError if unreadable."""
+        try:
+            return np.asarray(self._fields[first_chain:last_chain, first_draw:last_draw], dtype=np.float32)
+        except (OSError, RuntimeError) as error:
+            raise ValueError(f"{self.path} is damaged ({error})") from error
+
+    def scalars(self) -> dict[str, np.ndarray]:
+        """What is stored of each configuration beside the field, (chains, draws) float64; {} for a plain array."""
+        if self.plan is None:
+            return {}
+        return {name: np.asarray(self._file.variables[name][...], dtype=float) for name in SCALARS}
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def __enter__(self) -> EnsembleReader:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+        self.close()
+
+
+def open_ensemble(
+    path: str | Path,
+    theory: Phi4 | Callable[[tuple[int, ...]], Phi4] | None = None,
+    independent: bool = False,
+) -> EnsembleReader:
+    """Open an ensemble: a NetCDF file made here, or a ``.npy`` file of shape (N, *event).
+
+    A ``.npy`` file is taken as one Markov chain, or with ``independent`` as independent draws. It does not know its
+    couplings: ``theory`` is the theory, or a function that makes it for the shape of a configuration. Raises
+    FileNotFoundError, IsADirectoryError, or ValueError for a file that is cut short, damaged or something else, and
+    for a theory that is missing or of another shape.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, not an ensemble")
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    if path.suffix == ".npy":
+        return _open_array(path, theory, independent)
+    return _open_netcdf(path)
+
+
+def _open_array(path: Path, theory: Any, independent: bool) -> EnsembleReader:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(f"{path} is not a NumPy array, or it is damaged or cut short ({error})") from error
+    if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
+        raise ValueError(f"{path} must hold real numbers, got {array.dtype}")
+    if array.ndim < 2 or len(array) == 0:
+        raise ValueError(f"{path} must have the shape (configurations, *lattice), got {array.shape}")
+    if theory is None:
+        raise ValueError(f"{path} does not say what theory it belongs to: give its kappa and lambda")
+    if not isinstance(theory, Phi4):
+        theory = theory(array.shape[1:])
+    if array.shape[1:] != theory.event:
+        raise ValueError(f"{path} holds fields of shape {array.shape[1:]}, but the theory lives on {theory.event}")
+    return EnsembleReader(path, theory, {}, None, array[None], None, independent)
+
+
+def _open_netcdf(path: Path) -> EnsembleReader:
+    import h5netcdf
+
+    try:
+        file = h5netcdf.File(path, "r")
+    except (OSError, RuntimeError, ValueError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path} is not an ensemble in NetCDF, or it is damaged or cut short ({error})") from error
+    try:
+        attributes = {name: _plain(value) for name, value in file.attrs.items()}
+        if attributes.get(_MARK) != FORMAT:
+            found = attributes.get(_MARK)
+            what = "not an ensemble of StoqLab" if found is None else f"of format {found}, this version reads {FORMAT}"
+            raise ValueError(f"{path} is a NetCDF file, but {what}")
+        for name in ("parameters", "versions", "warnings", "notes"):
+            attributes[name] = json.loads(attributes[name])
+        plan = Plan.from_json(json.loads(attributes["plan"]))
+        fields = file.variables["field"]
+        chains, draws, *event = fields.shape
+        if tuple(event) != plan.theory.event or chains < 1 or draws < 1:
+            raise ValueError(f"{path} is damaged: its fields have the shape {tuple(fields.shape)}")
+        return EnsembleReader(path, plan.theory, attributes, plan, fields, file, draws == 1)
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        file.close()
+        raise ValueError(f"{path} is damaged: {error}") from error
+    except ValueError:
+        file.close()
+        raise
+
+
+def write_ensemble(
+    path: Path, plan: Plan, shape: tuple[int, int], pieces: Iterator[Piece], summary: Callable[[Any], dict[str, Any]]
+) -> dict[str, Any]:
+    """Write a new file at ``path`` with ``shape`` = (chains, draws) configurations, from ``pieces`` that fill it.
+
+    Pieces that stick out are cut. ``summary`` makes the last attributes from a function that reads what was written:
+    ``read(name)`` is the whole array of one of SCALARS. Returns the attributes. Raises OSError where the file cannot
+    be written; it is then of no use.
+    """
+    import h5netcdf
+
+    chains, draws = shape
+    axes = _axes(plan.theory.d)
+    try:
+        with h5netcdf.File(path, "w") as file:
+            file.dimensions = dict(zip(("chain", "draw", *axes), (chains, draws, *plan.theory.event), strict=True))
+            fields = file.create_variable("field", ("chain", "draw", *axes), np.float32)
+            scalars = {name: file.create_variable(name, ("chain", "draw"), np.float64) for name in SCALARS}
+            for first_chain, first_draw, arrays in pieces:
+                n, k = min(len(arrays["fields"]), chains - first_chain), arrays["fields"].shape[1]
+                k = min(k, draws - first_draw)
+                if n <= 0 or k <= 0:
+                    continue
+                where = (slice(first_chain, first_chain + n), slice(first_draw, first_draw + k))
+                fields[where] = arrays["fields"][:n, :k]
+                for name in SCALARS:
+                    scalars[name][where] = arrays[name][:n, :k]
+            attributes = _attributes(plan) | summary(lambda name: np.asarray(scalars[name][...]))
+            for name, value in attributes.items():
+                file.attrs[name] = json.dumps(value) if isinstance(value, dict | list) else value
+    except RuntimeError as error:  # the HDF5 library's way to say that a write failed
+        raise OSError(f"writing {path.name} failed ({error})") from error
+    return attributes
+
+
+def _attributes(plan: Plan) -> dict[str, Any]:
+    from importlib.metadata import version
+
+    from core import __version__
+
+    theory = plan.theory
+    return {
+        _MARK: FORMAT,
+        "theory": theory.name,
+        "kappa": float(theory.kappa),
+        "lam": float(theory.lam),
+        "shape": np.array(theory.event),
+        "algorithm": plan.sampler,
+        "parameters": dict(plan.parameters),
+        "seed": np.int64(plan.seed),
+        "start": plan.start,
+        "protocol": plan.protocol or "",
+        "therm": plan.therm,
+        "thin": plan.thin,
+        "unit": plan.algorithm.unit,
+        "equilibrium": "not in equilibrium" if plan.protocol else "intended",
+        "versions": {"stoqlab": __version__, **{name: version(name) for name in ("numpy", "numba", "torch")}},
+        "plan": json.dumps(plan.to_json()),
+    }
+
+
+def _axes(d: int) -> tuple[str, ...]:
+    """Names of the lattice's dimensions."""
+    return ("x", "y", "z", "t")[:d] if d <= 4 else tuple(f"x{i}" for i in range(1, d + 1))
+
+
+def _plain(value: Any) -> Any:
+    """An attribute as a Python number, string or list."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,83 @@
+"""What a finished ensemble says about itself: acceptance, autocorrelation, and reasons to distrust it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from core.ensembles.plan import Plan
+from core.statistics.autocorrelation import integrated_time
+from core.statistics.convergence import R_HAT_LIMIT, r_hat, r_hat_expected
+from core.statistics.walls import holds_walls, smoothing
+
+
+def tau_of_abs_m(magnetisation: np.ndarray) -> float | None:
+    """τ_int of |M| (chains, draws), in draws; None with fewer than four draws a chain, or if nothing is finite."""
+    if magnetisation.shape[1] < 4 or not np.isfinite(magnetisation).all():
+        return None
+    return float(integrated_time(np.abs(magnetisation)).tau)
+
+
+def mean_acceptance(acceptance: np.ndarray) -> float | None:
+    """Mean over all configurations; None for an algorithm that decides nothing."""
+    value = float(acceptance.mean())
+    return value if math.isfinite(value) else None
+
+
+def warnings_about(plan: Plan, scalars: dict[str, np.ndarray], last: np.ndarray) -> list[str]:
+    """Sentences on why the ensemble may not be what it should.
+
+    ``scalars`` are (chains, draws), ``last`` (n, *event) the last configurations of some chains.
+    """
+    found = list(plan.warnings)
+    rate = mean_acceptance(scalars["acceptance"])
+    if rate is not None and rate < 0.01 and not any("acceptance" in sentence for sentence in found):
+        unit = plan.algorithm.unit
+        found.append(f"the acceptance is {100 * rate:.2g} %: hardly any {unit} changes the field; take a smaller step.")
+    found += _disagreement(scalars)
+    share = float(np.mean(_walls(plan, last)))
+    if share > 0:
+        found.append(
+            f"domain walls persist in {100 * share:.3g} % of the last configurations: not in equilibrium deep in the "
+            "broken phase; start ordered or thermalise longer."
+        )
+    return found
+
+
+def _disagreement(scalars: dict[str, np.ndarray]) -> list[str]:
+    """R̂ of |M| and of φ² above 1.01, unless that may well be chance in chains of so few draws."""
+    chains, draws = scalars["magnetisation"].shape
+    tau = tau_of_abs_m(scalars["magnetisation"])
+    if chains < 2 or tau is None:
+        return []
+    chance = 1.5 / (draws // 2) / math.sqrt(chains)  # three standard deviations of R̂ for independent draws
+    limit = max(R_HAT_LIMIT, r_hat_expected(min(tau, 1.0), draws) + chance)
+    sentences = []
+    for what, series in (("|M|", np.abs(scalars["magnetisation"])), ("φ²", scalars["phi_squared"])):
+        value = r_hat(series)
+        if value > limit:
+            sentences.append(
+                f"R̂ of {what} is {value:.3f} > {R_HAT_LIMIT}: the chains disagree, since they are too short "
+                f"(τ_int of |M| is about {tau:.3g} draws of {draws}) or not in equilibrium."
+            )
+    return sentences
+
+
+def _walls(plan: Plan, last: np.ndarray) -> np.ndarray:
+    axes = tuple(range(1, last.ndim))
+    smooth = np.fft.irfftn(np.fft.rfftn(last, axes=axes) * smoothing(plan.theory.event), plan.theory.event, axes)
+    return holds_walls(plan.theory, smooth)
+
+
+def report(plan: Plan, scalars: dict[str, np.ndarray], last: np.ndarray, seconds: float) -> dict[str, Any]:
+    """The attributes ``acceptance``, ``tau_int``, ``seconds``, ``warnings``, ``notes``; nan for what there is not."""
+    rate, tau = mean_acceptance(scalars["acceptance"]), tau_of_abs_m(scalars["magnetisation"])
+    return {
+        "acceptance": math.nan if rate is None else rate,
+        "tau_int": math.nan if tau is None else tau,
+        "seconds": seconds,
+        "warnings": warnings_about(plan, scalars, last),
+        "notes": list(plan.notes),
+    }
