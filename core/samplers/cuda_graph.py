@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from core.samplers.integrators import Moves, move, pairs
+from core.samplers.integrators import Mover, Moves, move, one_by_one, pairs
 
 if TYPE_CHECKING:
     from core.samplers.fourier import FourierKernel
@@ -32,11 +31,12 @@ def replay(
     """
     what = (theory, kernel, x.shape, x.dtype, x.device)
     if getattr(_kept, "what", None) != what:
-        _kept.what, _kept.steps = what, _recorded(theory, x, p, kernel)
-    return _kept.steps(x, p, moves)
+        _kept.what, _kept.mover = what, _recorded(theory, x, p, kernel)
+    return _kept.mover(theory, x, p, moves, kernel)
 
 
-def _recorded(theory: Any, x: Tensor, p: Tensor, kernel: FourierKernel | None) -> Callable[..., tuple[Tensor, Tensor]]:
+def _recorded(theory: Any, x: Tensor, p: Tensor, kernel: FourierKernel | None) -> Mover:
+    """A mover for this theory, kernel, and shape of the fields."""
     field, momentum = x.clone(), p.clone()
     lengths = torch.zeros(2, dtype=x.dtype, device=x.device)
 
@@ -44,11 +44,6 @@ def _recorded(theory: Any, x: Tensor, p: Tensor, kernel: FourierKernel | None) -
         new, changed = move(theory, field, momentum, lengths[0], lengths[1], kernel)
         field.copy_(new)
         momentum.copy_(changed)
-
-    def one_by_one(x: Tensor, p: Tensor, moves: Moves) -> tuple[Tensor, Tensor]:
-        for kick, drift in pairs(moves):
-            x, p = move(theory, x, p, kick, drift, kernel)
-        return x, p
 
     try:
         aside = torch.cuda.Stream(x.device)
@@ -63,11 +58,10 @@ def _recorded(theory: Any, x: Tensor, p: Tensor, kernel: FourierKernel | None) -
         log.warning("no CUDA graph (%s): operations run one by one", error)
         return one_by_one
 
-    def replayed(x: Tensor, p: Tensor, moves: Moves) -> tuple[Tensor, Tensor]:
+    def replayed(_theory: Any, x: Tensor, p: Tensor, moves: Moves, _kernel: Any) -> tuple[Tensor, Tensor]:
         field.copy_(x)
         momentum.copy_(p)
-        table = torch.tensor(pairs(moves), dtype=x.dtype).to(x.device)
-        for row in table:
+        for row in torch.tensor(pairs(moves), dtype=x.dtype).to(x.device):
             lengths.copy_(row)
             graph.replay()
         return field.clone(), momentum.clone()

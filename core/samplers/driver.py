@@ -7,6 +7,7 @@ the chunks, nor the threads, nor the number of chains change it.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from core.devices import cores
 from core.jobs import Token, map_chunks
 from core.noise import Noise
 from core.samplers.contract import Step
@@ -23,7 +25,7 @@ Tensor = torch.Tensor
 Observables = dict[str, Callable[[Tensor], Tensor]]
 
 CHUNK = 2**16
-"""Numbers that one work item carries: 64 chains of a 32² lattice, all chains of a toy."""
+"""Numbers that one work item carries at most: 64 chains of a 32² lattice, all chains of a toy."""
 
 
 @dataclass(frozen=True)
@@ -135,8 +137,8 @@ def _block(
         return some, clock, series, trajectories, accepted
 
     chains = len(state.x)
-    chunk = max(1, CHUNK // max(1, state.x[0].numel()))
-    states, clocks, series, trajectories, accepted = zip(*map_chunks(work, chains, chunk, token), strict=True)
+    found = map_chunks(work, chains, _chains_at_a_time(state.x), token)
+    states, clocks, series, trajectories, accepted = zip(*found, strict=True)
     return Frame(
         _joined(states),
         clocks[0],
@@ -144,6 +146,14 @@ def _block(
         np.concatenate(trajectories),
         sum(accepted) / (chains * steps),
     )
+
+
+def _chains_at_a_time(x: Tensor) -> int:
+    """On the CPU a chunk that keeps a core busy, smaller where there would not be one for each; else all chains."""
+    if x.device.type != "cpu":
+        return len(x)
+    numbers = min(CHUNK, max(CHUNK // 8, math.ceil(x.numel() / cores())))
+    return max(1, numbers // max(1, x[0].numel()))
 
 
 def _part(state: Any, first: int, count: int) -> Any:

@@ -50,6 +50,9 @@ def omelyan(step_size: float, steps: int) -> Moves:
     return Moves(kicks, np.full(2 * steps, step_size / 2))
 
 
+Mover = Callable[..., tuple[Tensor, Tensor]]
+"""``mover(theory, x, p, moves, kernel)`` is the end point of the moves from (x, p)."""
+
 INTEGRATORS: dict[str, Callable[[float, int], Moves]] = {"leapfrog": leapfrog, "omelyan": omelyan}
 
 
@@ -77,14 +80,26 @@ def integrate_in_torch(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The same with the theory's ``force`` and torch operations, on any device; on CUDA replayed from a graph."""
     before = energy(theory, x, p, kernel)
-    if x.device.type == "cuda":
+    x, p = mover(x.device)(theory, x, p, moves, kernel)
+    return x, p, energy(theory, x, p, kernel) - before
+
+
+def mover(device: torch.device) -> Mover:
+    """What moves fields in torch on this kind of device: a replayed graph on CUDA, else one operation at a time."""
+    if device.type == "cuda":
         from core.samplers.cuda_graph import replay
 
-        x, p = replay(theory, x, p, moves, kernel)
-    else:
-        for kick, drift in pairs(moves):
-            x, p = move(theory, x, p, kick, drift, kernel)
-    return x, p, energy(theory, x, p, kernel) - before
+        return replay
+    return one_by_one
+
+
+def one_by_one(
+    theory: Theory, x: Tensor, p: Tensor, moves: Moves, kernel: FourierKernel | None = None
+) -> tuple[Tensor, Tensor]:
+    """All moves from (x, p): the end point."""
+    for kick, drift in pairs(moves):
+        x, p = move(theory, x, p, kick, drift, kernel)
+    return x, p
 
 
 def pairs(moves: Moves) -> list[tuple[float, float]]:

@@ -209,7 +209,7 @@ def trajectory(
             _fill_uniform(u, path, address[1], address[2], address[3])
             accepted[chain] = np.log(u[0]) < -delta[chain]
         else:
-            accepted[chain] = np.isfinite(delta[chain])
+            accepted[chain] = abs(delta[chain]) < np.inf  # isfinite subtracts, and reordered maths make 0 of it
         if accepted[chain]:
             _store(work[end], y[chain], rows, columns)
         else:
