@@ -31,6 +31,12 @@ ROOMS: dict[str, Room] = {
             "dashboard.pages.one",
         ),
         Room(
+            "lattice",
+            "Lattice",
+            "Watch a φ⁴ field fluctuate, order and freeze; steer its couplings, paint on it, and race algorithms.",
+            "dashboard.pages.lattice",
+        ),
+        Room(
             "field",
             "Field",
             "Make φ⁴ configurations on a lattice, dissolve them into noise and bring them back.",

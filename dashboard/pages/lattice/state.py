@@ -21,8 +21,8 @@ GROUPS = {"History": "history", "Distribution": "distribution", "Correlation": "
 BRUSHES = {"Paint +": "plus", "Paint −": "minus", "Hot spot": "hot", "Flip": "flip"}
 PALETTES = {
     "Blue–white–red": "diverging",
-    "Green–white–purple": "CET_D3",
-    "Blue–black–red": "CET_D4",
+    "Blue–white–green": "CET_D13",
+    "Blue–black–yellow": "CET_D6",
 }
 STARTS = {"Mixed, half + and half −": "mixed", "Hot, every site N(0, 1)": "hot", "Cold, all +": "cold"}
 LABELS = {
@@ -97,13 +97,12 @@ class LatticeState(param.Parameterized):
     """Couplings, algorithm and view."""
 
     tab = param.Selector(default="live", objects=TABS)
-    preset = param.Selector(
-        default="critical", objects=["", *PRESETS], doc="The preset that the couplings come from; empty once they differ."
-    )
     kappa = param.Number(
         0.27, bounds=(0.0, 0.6), step=0.005, doc="Hopping parameter: the field orders above κ ≈ 0.271 (λ = 0.022)."
     )
-    lam = param.Number(0.022, bounds=(0.0, 0.2), step=0.001, doc="Self-coupling λ of the term λ φ⁴; 0 is the free field.")
+    lam = param.Number(
+        0.022, bounds=(0.0, 0.2), step=0.001, doc="Self-coupling λ of the term λ φ⁴; 0 is the free field."
+    )
     L = param.Selector(
         default=64, objects={f"{n} × {n}": n for n in (16, 32, 64, 128, 256, 512)}, doc="Sites of the lattice."
     )
@@ -124,13 +123,21 @@ class LatticeState(param.Parameterized):
     start = param.Selector(default="mixed", objects=STARTS, doc="How the chains begin.")
     seed = param.Integer(0, bounds=(0, 2**31 - 1), doc="The same seed and the same actions give the same chains.")
     shown = param.Selector(
-        default=1, objects={"1": 1, "2 × 2": 4, "3 × 3": 9, "4 × 4": 16}, doc="How many of the chains are in the picture."
+        default=1,
+        objects={"1": 1, "2 × 2": 4, "3 × 3": 9, "4 × 4": 16},
+        doc="How many of the chains are in the picture.",
     )
     palette = param.Selector(default="diverging", objects=PALETTES, doc="Colours of the field, symmetric about 0.")
     speed = param.Selector(
         default=25,
-        objects={"2 a second": 2, "10 a second": 10, "25 a second": 25, "100 a second": 100, "As fast as it can": 10_000},
-        doc="Updates of all chains; below, the number that are really made.",
+        objects={
+            "2 updates a second": 2,
+            "10 a second": 10,
+            "25 a second": 25,
+            "100 a second": 100,
+            "As fast as it can": 10_000,
+        },
+        doc="How often all chains are updated; a large lattice may not keep up.",
     )
     group = param.Selector(default="history", objects=GROUPS, doc="Which observables are drawn beside the field.")
     brush = param.Selector(default="plus", objects=BRUSHES, doc="What the pointer does to the field.")
@@ -139,6 +146,12 @@ class LatticeState(param.Parameterized):
     def theory(self) -> Phi4:
         """The theory at the present couplings; ValueError with a sentence where there is none."""
         return Phi4(int(self.L), float(self.kappa), float(self.lam))  # type: ignore[arg-type]
+
+    @property
+    def preset(self) -> str:
+        """Name of the preset that has these couplings and this start, else empty."""
+        now = (float(self.kappa), float(self.lam), self.start)  # type: ignore[arg-type]
+        return next((name for name, p in PRESETS.items() if (p.kappa, p.lam, p.start) == now), "")
 
     @property
     def chains(self) -> int:

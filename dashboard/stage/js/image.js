@@ -38,7 +38,8 @@ const BAR = 11;
 export function barRoom(ctx, series, theme) {
   if (!series.limits) return 0;
   ctx.font = theme.small;
-  const labels = [0, 0.5, 1].flatMap((part) => barTicks(series, Math.round(part * (frames(series.limits) - 1)), 200, theme).labels);
+  const at = [0, 0.5, 1].map((part) => Math.round(part * (frames(series.limits) - 1)));
+  const labels = at.flatMap((frame) => [200, 400, 800].flatMap((height) => barTicks(series, frame, height, theme).labels));
   return 8 + BAR + 6 + Math.max(...labels.map((text) => ctx.measureText(text).width)) + (series.label ? theme.size * 1.3 : 4);
 }
 

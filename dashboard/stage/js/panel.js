@@ -125,7 +125,7 @@ export class Panel {
     this.layer(still && this.under, view, (pen) => this.paintUnder(pen, view));
     insideBox(ctx, view, () => this.paintLive(ctx, view));
     this.layer(still && this.over, view, (pen) => this.paintOver(pen, view));
-    if (this.movingBar) this.images.forEach((series) => drawBar(ctx, series, view));
+    if (this.movingBar) this.images.slice(0, 1).forEach((series) => drawBar(ctx, series, view));
     if (this.spec.clock) this.paintNow(ctx, view);
   }
 
@@ -139,7 +139,7 @@ export class Panel {
     drawGrid(ctx, view);
     insideBox(ctx, view, () => drawSeries(ctx, this.parts.under, view));
     drawHeader(ctx, view, this.header, this.hidden);
-    if (!this.movingBar) this.images.forEach((series) => drawBar(ctx, series, view));
+    if (!this.movingBar) this.images.slice(0, 1).forEach((series) => drawBar(ctx, series, view));
   }
 
   paintLive(ctx, view) {

@@ -1,0 +1,126 @@
+"""The thread that advances a simulation at the pace somebody asked for, and rests when nobody looks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from core.contracts import Cancelled
+from core.jobs import Token
+from core.samplers.simulation import Frame, Simulation
+
+PICTURES = 25
+"""Pictures a second, at most."""
+BUSY = 0.06
+"""Seconds that a block may compute, so that commands and pictures do not wait long."""
+MEASURE_EVERY = 0.1
+"""Seconds between measurements of what costs more than a step of a fast algorithm."""
+REST = 0.5
+"""Seconds between looks whether there is anything to do."""
+BREATH = 0.002
+"""Seconds that even the fastest run leaves to others after every block."""
+
+
+class Runner:
+    """Calls ``show(frame)`` after every block, in a thread of its own.
+
+    ``simulation`` may be replaced at any time. It rests while ``watched()`` is False, while it is hidden, and, but for
+    commands, while it is paused.
+    """
+
+    def __init__(
+        self, simulation: Simulation, show: Callable[[Frame], None], fail: Callable[[Exception], None],
+        watched: Callable[[], bool],
+    ) -> None:  # fmt: skip
+        self.simulation = simulation
+        self.speed = float(PICTURES)
+        self._show, self._fail, self._watched = show, fail, watched
+        self._wake = threading.Event()
+        self._paused = self._hidden = False
+        self._single = 0
+        self._measured = 0.0
+        self._token: Token | None = None
+
+    @property
+    def paused(self) -> bool:
+        return self._paused
+
+    def start(self) -> None:
+        """Begin, or go on after ``hide``."""
+        self._hidden = False
+        self.nudge()
+        if self._token is None or self._token.cancelled:
+            self._token = Token()
+            threading.Thread(target=self._loop, args=(self._token,), daemon=True, name="stoqlab-lattice").start()
+
+    def hide(self) -> None:
+        """Rest until ``start``."""
+        self._hidden = True
+
+    def pause(self, still: bool) -> None:
+        """Hold the chains, or let them go on."""
+        self._paused = still
+        self.nudge()
+
+    def step(self) -> None:
+        """One update while paused."""
+        self._single += 1
+        self.nudge()
+
+    def nudge(self) -> None:
+        """There is something to do: a command, or a change of what is shown."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """For good."""
+        if self._token is not None:
+            self._token.cancel()
+        self.nudge()
+
+    def _loop(self, token: Token) -> None:
+        try:
+            while not token.cancelled:
+                resting = self._hidden or not self._watched()
+                if (resting or self._paused) and not self._wake.wait(REST):
+                    continue
+                self._wake.clear()
+                if self._hidden or token.cancelled:
+                    continue
+                self._block(token)
+        except Cancelled:
+            pass
+        except Exception as error:
+            if not token.cancelled:
+                self._fail(error)
+
+    def _block(self, token: Token) -> None:
+        began = time.monotonic()
+        simulation = self.simulation
+        period = 1 / min(self.speed, PICTURES)
+        updates = max(1, round(self.speed * period))
+        if self._paused:
+            updates, self._single = self._single, 0
+        measure = began - self._measured >= MEASURE_EVERY
+        frame = self._within(simulation, updates, measure, token)
+        if measure and frame.since:
+            self._measured = began
+        if not token.cancelled:
+            self._show(frame)
+        wait = began + period - time.monotonic()
+        if not self._paused and self._wake.wait(max(wait, BREATH)):
+            # A command came: answer it at once, but keep the pace when many come.
+            time.sleep(max(BREATH, min(wait, 1 / PICTURES) / 2))
+
+    @staticmethod
+    def _within(simulation: Simulation, updates: int, measure: bool, token: Token) -> Frame:
+        """Up to ``updates``, as many as the time allows."""
+        end = time.monotonic() + BUSY
+        frame = simulation.advance(0, measure=False, token=token)
+        left, batch = updates, 1
+        while left > 0 and not frame.problem and time.monotonic() < end:
+            batch = min(left, batch)
+            left -= batch
+            frame = simulation.advance(batch, measure=measure, token=token)
+            measure, batch = False, 2 * batch
+        return frame
