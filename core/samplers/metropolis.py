@@ -50,8 +50,7 @@ def init(theory: Phi4, x: Tensor, step_size: float, overrelaxation: int = 0, fli
     """
     require_sweepable(theory, x, "checkerboard Metropolis updates")
     require_half_width(step_size)
-    if isinstance(overrelaxation, bool) or overrelaxation != int(overrelaxation) or overrelaxation < 0:
-        raise ValueError(f"overrelaxation must be a whole number of sweeps of at least 0, got {overrelaxation!r}")
+    require_reflections(overrelaxation)
     return MetropolisState(theory, x, float(step_size), int(overrelaxation), flip)
 
 
@@ -105,3 +104,9 @@ def require_half_width(step_size: float) -> None:
     """ValueError unless ``step_size`` is a positive finite number."""
     if not (math.isfinite(step_size) and step_size > 0):
         raise ValueError(f"step_size must be a positive finite half-width of the proposal, got {step_size}")
+
+
+def require_reflections(overrelaxation: int) -> None:
+    """ValueError unless ``overrelaxation`` is a whole number of at least 0."""
+    if isinstance(overrelaxation, bool) or not isinstance(overrelaxation, int | np.integer) or overrelaxation < 0:
+        raise ValueError(f"overrelaxation must be a whole number of sweeps of at least 0, got {overrelaxation!r}")

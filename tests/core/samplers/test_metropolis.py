@@ -85,6 +85,21 @@ def test_decisions_are_exponentials_of_the_words():
     np.testing.assert_allclose(out, exact, rtol=1e-13)
 
 
+@pytest.mark.parametrize("overrelaxation", [0, 1])
+def test_no_number_is_used_twice(overrelaxation):
+    """Where every small move is accepted, equal moves of sites, colours, sweeps or chains would show."""
+    theory = Phi4((48, 48), 0.0, 0.0)  # two blocks of sites
+    x = torch.zeros(6, 48, 48, dtype=torch.float64)
+    whole, rate = metropolis.sweep(theory, x, 1e-9, Noise(1), 0, 1, 0)
+    assert float(rate.min()) == 1
+    moves = [whole]
+    moves += [metropolis.sweep(theory, x, 1e-9, Noise(1), 1, 2, overrelaxation)[0]]
+    moves = torch.cat(moves).abs().flatten()
+    # Two of 2³¹ moduli agree by chance in n²/2³² pairs; the sums of the second part are spread likewise.
+    n = len(moves)
+    assert n - len(moves.unique()) < n**2 / 2**32 + 4.5 * np.sqrt(n**2 / 2**32)
+
+
 @pytest.mark.parametrize("shape", [(6,), (2, 2), (6, 4), (64, 64)])  # the last has more than one block of sites
 def test_chains_do_not_depend_on_how_many_run(shape):
     theory = Phi4(shape, 0.2, 0.1)
