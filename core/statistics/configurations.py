@@ -67,15 +67,13 @@ def _measure(theory: Phi4, fields: np.ndarray) -> Configurations:
     x = fields.astype(np.float64)
     if not np.all(np.isfinite(x)):
         raise ValueError("fields must be finite, got nan or inf in a configuration")
-    axes, volume = tuple(range(1, x.ndim)), theory.volume
-    transform = scipy.fft.rfftn(x, axes=axes)
+    volume = theory.volume
+    transform = _transform(x)
     power = np.abs(transform) ** 2 / volume
-    correlation = scipy.fft.irfftn(power, s=theory.event, axes=axes)
+    correlation = _back(power, theory)
     squares = x * x
-    correlation_of_squares = scipy.fft.irfftn(
-        np.abs(scipy.fft.rfftn(squares, axes=axes)) ** 2 / volume, s=theory.event, axes=axes
-    )
-    smooth = scipy.fft.irfftn(transform * smoothing(theory.event), s=theory.event, axes=axes)
+    correlation_of_squares = _back(np.abs(_transform(squares)) ** 2 / volume, theory)
+    smooth = _back(transform * smoothing(theory.event), theory)
     flat = squares.reshape(len(x), -1)
     fourth = flat * flat
     return Configurations(
@@ -91,6 +89,14 @@ def _measure(theory: Phi4, fields: np.ndarray) -> Configurations:
         four_point=_along_longest(correlation_of_squares, theory),
         power=_whole(power.sum(axis=0), theory),
     )
+
+
+def _transform(x: np.ndarray) -> np.ndarray:
+    return np.asarray(scipy.fft.rfftn(x, axes=tuple(range(1, x.ndim))))
+
+
+def _back(x: np.ndarray, theory: Phi4) -> np.ndarray:
+    return np.asarray(scipy.fft.irfftn(x, s=theory.event, axes=tuple(range(1, x.ndim))))
 
 
 def _along(values: np.ndarray, axis: int) -> np.ndarray:

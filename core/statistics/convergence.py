@@ -27,7 +27,7 @@ def r_hat(series: np.ndarray) -> float:
         return math.nan
     if np.ptp(a) == 0:
         return 1.0
-    from arviz_stats.base import array_stats
+    from arviz_stats.base.array import array_stats
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a chain that stands still divides by 0: infinite, as it should be
@@ -42,7 +42,7 @@ def effective_sample_size(series: np.ndarray) -> float:
     a = as_chains(series)
     if a.shape[1] < 4 or np.ptp(a) == 0:
         return math.nan
-    from arviz_stats.base import array_stats
+    from arviz_stats.base.array import array_stats
 
     return float(array_stats.ess(a, method="mean"))  # type: ignore[arg-type]
 
@@ -53,6 +53,19 @@ def r_hat_expected(tau_int: float, draws: int) -> float:
     The mean of n correlated draws varies 2 τ_int times as much as that of n independent ones.
     """
     return math.sqrt(1 + max(2 * tau_int - 1, 0.0) / max(draws // 2, 1))
+
+
+def r_hat_limit(tau_int: float, chains: int, draws: int) -> float:
+    """From where on R̂ counts: 1.01, or, for nearly independent draws, what short chains have by chance if that is more.
+
+    Among m = 2 ``chains`` halves of n = ``draws``/2 the variance of means has a relative spread √(2/(m-1)), of which
+    3.5 standard deviations are allowed. A long τ_int (1.5 and more) excuses nothing: it may just mean that chains sit
+    in different places.
+    """
+    if not tau_int < 1.5:
+        return R_HAT_LIMIT
+    chance = 3.5 * math.sqrt(2 / (2 * chains - 1))
+    return max(R_HAT_LIMIT, r_hat_expected(tau_int * (1 + chance), draws))
 
 
 def halves_differ_by(series: np.ndarray) -> float:

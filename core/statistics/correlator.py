@@ -18,20 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.statistics.errors import Blocks, jackknifed
+from core.statistics.free_field import effective_mass, second_moment
 from core.statistics.jackknife import Estimate
 
 
 def time_slices(spectrum: np.ndarray, extent: int) -> np.ndarray:
     """C(t), t = 0 … L/2, from G(p) at p = 2πk/L, k = 0 … L/2, both on the last axis; ``extent`` is L."""
     return np.fft.irfft(spectrum, extent, axis=-1)[..., : extent // 2 + 1]
-
-
-def effective_mass(correlation: np.ndarray) -> np.ndarray:
-    """m(t), t = 1 … T-2, of C(t) ∝ cosh(m (t - L/2)), t = 0 … T-1 on the last axis: exact for a single mass.
-
-    cosh m = [C(t-1) + C(t+1)] / 2C(t). nan where the right-hand side is below 1, as noise or a constant make it.
-    """
-    return _inverse_cosh(correlation[..., :-2] + correlation[..., 2:], 2 * correlation[..., 1:-1])
 
 
 def mass_above_constant(correlation: np.ndarray) -> np.ndarray:
@@ -42,10 +35,10 @@ def mass_above_constant(correlation: np.ndarray) -> np.ndarray:
 def correlation_length(spectrum: np.ndarray, extent: int) -> np.ndarray:
     """Second-moment correlation length ξ = √(G(0)/G(p_min) - 1) / (2 sin(p_min/2)), p_min = 2π/L, in sites.
 
-    ``spectrum`` holds G at p = 2πk/L on its last axis. nan where G(0) < G(p_min).
+    ``spectrum`` holds G at p = 2πk/L on its last axis. nan where G(0) <= G(p_min). With G(0) = V⟨M²⟩ it grows beyond
+    the lattice in the broken phase: it is then the variable of finite-size scaling, not a length.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.sqrt(spectrum[..., 0] / spectrum[..., 1] - 1) / (2 * np.sin(np.pi / extent))
+    return 1 / np.sqrt(second_moment(spectrum, extent)[..., 0])
 
 
 def connected_four_point(two_point: np.ndarray, four_point: np.ndarray) -> np.ndarray:
@@ -90,8 +83,3 @@ def correlators(blocks: Blocks, extent: int, power: np.ndarray) -> Correlators:
         four_point=of(lambda s, two, four: connected_four_point(two, four)),
         power=power,
     )
-
-
-def _inverse_cosh(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.arccosh(above / below)

@@ -24,14 +24,24 @@ FEW = 0.005
 """Fraction of configurations with walls, or with a small |M|, that is not worth a word."""
 
 
-def thermalisation_warnings(series: Mapping[str, np.ndarray]) -> list[str]:
-    """Of the ``series`` (chains, draws), by the names that the sentences give them; |M| and φ², not M."""
+def r_hat_warnings(series: Mapping[str, np.ndarray]) -> list[str]:
+    """Where the chains of the ``series`` (chains, draws) disagree; keys are the names for the sentences, |M| and φ²."""
     found = []
     for name, values in series.items():
-        tau = mean(values).tau_int
         r_hat = convergence.r_hat(values)
-        if r_hat > r_hat_limit(tau, values.shape[1]):
-            found.append(f"Not thermalised, or too short: R̂ = {r_hat:.3f} on {name} is above {r_hat_limit_text()}.")
+        if r_hat > convergence.r_hat_limit(mean(values).tau_int, *values.shape):
+            size = f"= {r_hat:.3f}" if r_hat < 100 else "> 100"
+            found.append(
+                f"Not thermalised, or too short: R̂ {size} on {name} is above {convergence.R_HAT_LIMIT:g}, the "
+                "chains have not forgotten where they started."
+            )
+    return found
+
+
+def drift_warnings(series: Mapping[str, np.ndarray]) -> list[str]:
+    """Where the halves of the run disagree, or chains of even and of odd number; ``series`` as above."""
+    found = []
+    for name, values in series.items():
         change = convergence.halves_differ_by(values)
         if abs(change) > SIGNIFICANT:
             found.append(
@@ -41,21 +51,9 @@ def thermalisation_warnings(series: Mapping[str, np.ndarray]) -> list[str]:
         if abs(difference) > SIGNIFICANT:
             found.append(
                 f"Not thermalised: the starts disagree, {name} differs by {sigmas(difference)} between chains of even "
-                "and of odd number (positive and negative start)."
+                "and of odd number, which start with positive and negative sign."
             )
     return found
-
-
-def r_hat_limit(tau_int: float, draws: int) -> float:
-    """From where on R̂ counts: 1.01, or what short chains have in equilibrium if their draws are nearly independent."""
-    if not tau_int < 1.5:  # a long τ_int may just mean that chains sit in different places
-        return convergence.R_HAT_LIMIT
-    return max(convergence.R_HAT_LIMIT, 1.005 * convergence.r_hat_expected(tau_int, draws))
-
-
-def r_hat_limit_text() -> str:
-    """The limit as sentences have it."""
-    return f"{convergence.R_HAT_LIMIT:g}"
 
 
 def length_warnings(measured: Mapping[str, Measured], chains: int, draws: int) -> list[str]:
@@ -113,7 +111,7 @@ def sign_warnings(m: np.ndarray) -> list[str]:
     sign = "positive" if np.all(m > 0) else "negative"
     return [
         f"Only one sign was visited: M is {sign} in all configurations. All estimators but m are symmetrised "
-        "under φ → -φ, so that this does not matter to them.".replace("-", MINUS)
+        f"under φ → {MINUS}φ, so that this does not matter to them."
     ]
 
 

@@ -133,7 +133,7 @@ def bootstrap(
     weights = np.stack([np.bincount(row, minlength=number) for row in picked]).astype(float)
     with np.errstate(divide="ignore", invalid="ignore"):
         samples = function(weights @ blocks.sums / (weights @ blocks.counts)[:, None])
-    return Estimate(value, samples.std(axis=0) * math.sqrt(number / (number - 1)))
+        return Estimate(value, samples.std(axis=0) * math.sqrt(number / (number - 1)))
 
 
 def jackknifed(function: Callable[[np.ndarray], np.ndarray], blocks: Blocks) -> Estimate:

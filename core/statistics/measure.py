@@ -87,7 +87,7 @@ def measure(
     slow = {"|M|": series["abs_m"], "φ²": series["phi2"]}
     warnings = diagnosis.count_warnings(chains, draws, independent)
     if not independent:
-        warnings += diagnosis.thermalisation_warnings(slow)
+        warnings += diagnosis.r_hat_warnings(slow) + diagnosis.drift_warnings(slow)
         warnings += diagnosis.length_warnings({"|M|": measured["abs_m"], "φ²": measured["phi2"]}, chains, draws)
     warnings += diagnosis.wall_warnings(series["walls"])
     if independent or chains == 1 or draws == 1:

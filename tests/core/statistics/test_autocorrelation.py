@@ -2,18 +2,9 @@
 
 import numpy as np
 import pytest
-from scipy.signal import lfilter
 
-from core.noise import Noise
 from core.statistics.autocorrelation import integrated_time
-
-
-def autoregressive(a, chains, draws, seed):
-    """Stationary x_{t+1} = a x_t + √(1 - a²) η: variance 1, ρ(t) = a^t, τ_int = ½ (1+a)/(1-a)."""
-    eta = Noise(seed).normal(0, (chains, draws)).numpy()
-    kick = np.sqrt(1 - a**2) * eta
-    kick[:, 0] = eta[:, 0]
-    return lfilter([1.0], [1.0, -a], kick, axis=1)
+from tests.core.statistics.synthetic import autoregressive
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,108 @@
+"""``stoqlab measure``: its JSON, its table, and its refusals."""
+
+import json
+
+import numpy as np
+import pytest
+
+from core.cli import main
+from core.theories.phi4 import Phi4
+from tests.core.statistics.synthetic import free_fields
+
+FREE = ["--kappa", "0.2", "--lam", "0"]
+
+
+def run(capsys, *arguments):
+    status = main(["measure", *map(str, arguments)])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def refused(capsys, *arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(["measure", *map(str, arguments)])
+    captured = capsys.readouterr()
+    assert stop.value.code == 2
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+@pytest.fixture
+def array(tmp_path):
+    path = tmp_path / "free.npy"
+    np.save(path, free_fields(Phi4(8, 0.2, 0.0), 1000, 3).astype(np.float32))
+    return path
+
+
+def test_json_is_one_object_and_nothing_else(capsys, array):
+    status, out, err = run(capsys, array, *FREE, "--independent", "--json")
+    assert status == 0
+    assert err == ""
+    assert out.count("\n") == 1
+    assert "NaN" not in out
+    report = json.loads(out)
+    assert report["n_configs"] == 1000
+    assert report["theory"] == "phi4"
+    assert report["couplings"] == {"kappa": 0.2, "lam": 0.0, "shape": [8, 8]}
+    assert report["warnings"] == []
+    names = {"m", "abs_m", "chi", "binder", "phi2", "action", "kappa2", "kappa4", "kappa6", "kappa8"}
+    names |= {"kappa4_ratio", "kappa6_ratio", "kappa8_ratio", "v_m2", "xi"}
+    assert names <= set(report["observables"])
+    for entry in report["observables"].values():
+        assert list(entry) == ["value", "error", "tau_int", "tau_int_error"]
+    assert report["observables"]["abs_m"]["tau_int"] == 0.5
+    assert report["observables"]["chi"]["tau_int"] is None
+    exact = Phi4(8, 0.2, 0.0).free_propagator()[0, 0]
+    assert abs(report["observables"]["v_m2"]["value"] - exact) < 4.5 * report["observables"]["v_m2"]["error"]
+    assert len(report["correlators"]["time_slices"]["value"]) == 5
+
+
+def test_an_array_is_one_chain_unless_told_otherwise(capsys, array):
+    report = json.loads(run(capsys, array, *FREE, "--json")[1])
+    assert (report["chains"], report["draws"], report["independent"]) == (1, 1000, False)
+    assert 0.3 < report["observables"]["phi2"]["tau_int"] < 0.8
+    assert report["observables"]["phi2"]["tau_int_error"] > 0
+    assert report["r_hat"] == {"abs_m": None, "phi2": None}
+
+
+def test_table(capsys, array):
+    status, out, err = run(capsys, array, *FREE)
+    assert status == 0
+    assert err == ""
+    for part in ("φ⁴ on 8 × 8, κ = 0.2, λ = 0", "1 000 configurations".replace(" ", "\u202f", 1), "V⟨M²⟩", "U_L"):
+        assert part in out
+    assert "symmetrised" in out
+    assert "nan" not in out
+
+
+def test_warnings_are_said(capsys, tmp_path):
+    path = tmp_path / "one.npy"
+    np.save(path, np.ones((1, 4, 4)))
+    status, _, err = run(capsys, path, *FREE)
+    assert status == 0
+    assert "stoqlab: warning: A single configuration has no errors." in err
+    report = json.loads(run(capsys, path, *FREE, "--json")[1])
+    assert report["observables"]["abs_m"] == {"value": 1.0, "error": None, "tau_int": None, "tau_int_error": None}
+
+
+def test_bad_input_is_refused_in_one_sentence(capsys, array, tmp_path):
+    assert "give --kappa and --lam" in refused(capsys, array)
+    assert "lambda must be" in refused(capsys, array, "--kappa", "0.2", "--lam", "-1")
+    assert "kappa must be below" in refused(capsys, array, "--kappa", "0.25", "--lam", "0")
+    assert "kappa must be a finite number" in refused(capsys, array, "--kappa", "nan", "--lam", "0.1")
+    assert "no file" in refused(capsys, tmp_path / "none.nc")
+    assert "is a folder" in refused(capsys, tmp_path)
+    assert "are for arrays" in refused(capsys, tmp_path / "x.nc", "--kappa", "0.2")
+    cut = tmp_path / "cut.npy"
+    cut.write_bytes(array.read_bytes()[:5000])
+    assert "cut short" in refused(capsys, cut, *FREE)
+    other = tmp_path / "other.nc"
+    other.write_text("no ensemble")
+    assert "not an ensemble" in refused(capsys, other)
+    bad = tmp_path / "nan.npy"
+    np.save(bad, np.full((3, 4, 4), np.nan))
+    assert "finite" in refused(capsys, bad, *FREE)
+    flat = tmp_path / "flat.npy"
+    np.save(flat, np.ones(5))
+    refused(capsys, flat, *FREE)
