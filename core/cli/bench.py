@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from core.cli.bench_hmc import Row
 
 N_STEPS = (10, 100)
-ROUNDS, TRAJECTORIES = 5, 5
 
 _DESCRIPTION = """\
 Measure hybrid Monte Carlo of φ⁴ on a square lattice in site updates per second: float32, all cores,
@@ -36,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     from core.cli.bench_hmc import measure
     from core.devices import cores
 
-    rows = measure(arguments.L, arguments.chains, N_STEPS, ROUNDS, TRAJECTORIES)
+    rows = measure(arguments.L, arguments.chains, N_STEPS)
     if rows[0].c is None:
         warn("no C compiler that understands OpenMP: no comparison with the C kernel")
     if arguments.json:

@@ -31,6 +31,8 @@ FLAGS = ("-O3", "-march=native", "-fopenmp", "-ffast-math", "-shared", "-fPIC")
 KAPPA, LAM, STEP_SIZE = 0.27, 0.022, 0.02
 NUMPY_UPDATES = 2**20
 """Site updates of one measurement of the NumPy leapfrog: it is slow, and always goes at the same pace."""
+UPDATES_PER_SITE = 500
+"""Of one measurement of the others, at most: long enough that starting and joining threads does not count."""
 
 Leapfrog = Callable[[np.ndarray, np.ndarray, int], None]
 
@@ -55,22 +57,23 @@ class Row:
         return None if self.c is None else self.stoqlab / self.c
 
 
-def measure(extent: int, chains: int, n_steps: tuple[int, ...], rounds: int, trajectories: int) -> list[Row]:
+def measure(extent: int, chains: int, n_steps: tuple[int, ...], rounds: int = 5) -> list[Row]:
     """One row for each number of steps: ``chains`` float32 chains on extent², the best of ``rounds``."""
     theory = Phi4(extent, KAPPA, LAM)
+    torch.set_num_threads(1)  # the pool's threads are the parallelism
     x = mixed_start(theory, chains, Noise(1))
     compiled = compiled_leapfrog()
     rows = []
     for steps in n_steps:
-        best = {"stoqlab": 0.0, "numpy": 0.0, "c": 0.0}
+        repeats, few = max(1, UPDATES_PER_SITE // steps), x[: max(1, NUMPY_UPDATES // (theory.volume * steps))]
+        ours, by_hand, in_c = [], [], []
         _hmc_rate(theory, x, steps, 1)  # compiles, or reads the compiled kernel
         for _ in range(rounds):
-            best["stoqlab"] = max(best["stoqlab"], _hmc_rate(theory, x, steps, trajectories))
-            repeats = max(1, NUMPY_UPDATES // (theory.volume * steps))
-            best["numpy"] = max(best["numpy"], _leapfrog_rate(numpy_leapfrog, x[:repeats], steps))
+            ours.append(_hmc_rate(theory, x, steps, repeats))
+            by_hand.append(_leapfrog_rate(numpy_leapfrog, few, steps, 1))
             if compiled is not None:
-                best["c"] = max(best["c"], _leapfrog_rate(compiled, x, steps))
-        rows.append(Row(steps, best["stoqlab"], best["numpy"], best["c"] or None))
+                in_c.append(_leapfrog_rate(compiled, x, steps, repeats))
+        rows.append(Row(steps, max(ours), max(by_hand), max(in_c, default=None)))
     return rows
 
 
@@ -112,11 +115,12 @@ def compiled_leapfrog() -> Leapfrog | None:
     return leapfrog
 
 
-def _leapfrog_rate(leapfrog: Leapfrog, x: torch.Tensor, steps: int) -> float:
+def _leapfrog_rate(leapfrog: Leapfrog, x: torch.Tensor, steps: int, repeats: int) -> float:
     phi, p = x.clone().numpy(), Noise(2).normal(0, tuple(x.shape), x.dtype).numpy()
     start = time.perf_counter()
-    leapfrog(phi, p, steps)
-    return phi.size * steps / (time.perf_counter() - start)
+    for _ in range(repeats):
+        leapfrog(phi, p, steps)
+    return phi.size * steps * repeats / (time.perf_counter() - start)
 
 
 def _hmc_rate(theory: Phi4, x: torch.Tensor, steps: int, trajectories: int) -> float:
