@@ -87,17 +87,18 @@ def test_decisions_are_exponentials_of_the_words():
 
 @pytest.mark.parametrize("overrelaxation", [0, 1])
 def test_no_number_is_used_twice(overrelaxation):
-    """Where every small move is accepted, equal moves of sites, colours, sweeps or chains would show."""
+    """Free sites accept every small move, so equal moves of sites, colours or chains show, and so do equal sweeps."""
     theory = Phi4((48, 48), 0.0, 0.0)  # two blocks of sites
     x = torch.zeros(6, 48, 48, dtype=torch.float64)
-    whole, rate = metropolis.sweep(theory, x, 1e-9, Noise(1), 0, 1, 0)
+    once, rate = metropolis.sweep(theory, x, 1e-9, Noise(1), 0, 1, overrelaxation)
+    twice, _ = metropolis.sweep(theory, x, 1e-9, Noise(1), 0, 2, overrelaxation)
     assert float(rate.min()) == 1
-    moves = [whole]
-    moves += [metropolis.sweep(theory, x, 1e-9, Noise(1), 1, 2, overrelaxation)[0]]
-    moves = torch.cat(moves).abs().flatten()
-    # Two of 2³¹ moduli agree by chance in n²/2³² pairs; the sums of the second part are spread likewise.
-    n = len(moves)
-    assert n - len(moves.unique()) < n**2 / 2**32 + 4.5 * np.sqrt(n**2 / 2**32)
+    n = x.numel()
+    by_chance = n**2 / 2**33  # of the pairs of 32-bit numbers agree
+    for y in (once, twice):
+        assert n - len(y.unique()) < by_chance + 4.5 * np.sqrt(by_chance)
+    # A sum of two uniform moves has variance 2/3 (1e-9)², with a standard error of 1.02 of it over √n (kurtosis 2.4).
+    assert float(twice.square().mean()) * 1e18 == pytest.approx(2 / 3, rel=4.5 * 1.2 / np.sqrt(n))
 
 
 @pytest.mark.parametrize("shape", [(6,), (2, 2), (6, 4), (64, 64)])  # the last has more than one block of sites
