@@ -123,17 +123,29 @@ def open_page() -> None:
 
 _open: WeakKeyDictionary[Any, Shell] = WeakKeyDictionary()
 GONE = 2000  # milliseconds without a connection after which the browser counts as gone
+PING = 15.0  # seconds between questions to a browser whether it is there, and that it has to answer
 
 
 def notice_absence(sessions: Iterable[Any]) -> None:
-    """Let the pages of all sessions whose browser has gone drop their work."""
+    """Let the pages of all sessions whose browser has gone drop their work. Call it from the server's loop, again and
+    again. A browser is gone once its connection is closed, by itself or for lack of an answer within PING."""
     for session in sessions:
+        _ask(session)
         shell = _open.get(session.document)
         if shell is None or not shell.arrived:
             continue
         if session.connection_count == 0 and session.milliseconds_since_last_unsubscribe > GONE:
             shell.arrived = False
             shell.leave()
+
+
+def _ask(session: Any) -> None:
+    """Close connections that no longer answer: of a computer that sleeps or has lost its network nothing is heard."""
+    for connection in session._subscribed_connections:
+        protocol = connection._socket.ws_connection
+        if protocol is not None and not protocol.params.ping_interval:
+            protocol.params.ping_interval = PING
+            protocol.start_pinging()
 
 
 def build_page(search: str = "") -> tuple[pmui.Page, Shell]:
