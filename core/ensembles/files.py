@@ -8,8 +8,10 @@ JSON, from which the file can be made again or gone on with.
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,8 +27,8 @@ BLOCK_BYTES = 2**26
 """What ``blocks`` holds at a time unless told otherwise."""
 _MARK = "stoqlab_ensemble"
 
-Piece = tuple[int, int, dict[str, np.ndarray]]
-"""First chain, first draw, and the arrays of some configurations: ``fields`` and SCALARS."""
+Piece = tuple[int, int, np.ndarray]
+"""First chain, first draw, and the fields (chains, draws, *event) of some configurations."""
 
 
 class EnsembleReader:
@@ -172,38 +174,52 @@ def _open_netcdf(path: Path) -> EnsembleReader:
 
 
 def write_ensemble(
-    path: Path, plan: Plan, shape: tuple[int, int], pieces: Iterator[Piece], summary: Callable[[Any], dict[str, Any]]
-) -> dict[str, Any]:
-    """Write a new file at ``path`` with ``shape`` = (chains, draws) configurations, from ``pieces`` that fill it.
+    path: Path, plan: Plan, scalars: dict[str, np.ndarray], attributes: dict[str, Any], pieces: Iterable[Piece]
+) -> None:
+    """Write a new file at ``path``: ``scalars`` (chains, draws), and the fields from ``pieces`` that fill that shape.
 
-    Pieces that stick out are cut. ``summary`` makes the last attributes from a function that reads what was written:
-    ``read(name)`` is the whole array of one of SCALARS. Returns the attributes. Raises OSError where the file cannot
-    be written; it is then of no use.
+    Pieces that stick out are cut. ``attributes`` are those that the plan does not imply. Raises OSError where the
+    file cannot be written; it is then of no use.
     """
     import h5netcdf
 
-    chains, draws = shape
-    axes = _axes(plan.theory.d)
+    chains, draws = next(iter(scalars.values())).shape
+    row = draws * plan.theory.volume * 4
+    # The HDF5 library may bring the process down after a write that failed. So the space is secured first, and the
+    # bulk goes straight to the file, into the place that the library has set aside for it.
+    _reserve(path, chains * row + sum(values.nbytes for values in scalars.values()) + 2**16)
+    path.unlink()
+    axes = ("chain", "draw", *_axes(plan.theory.d))
     try:
         with h5netcdf.File(path, "w") as file:
-            file.dimensions = dict(zip(("chain", "draw", *axes), (chains, draws, *plan.theory.event), strict=True))
-            fields = file.create_variable("field", ("chain", "draw", *axes), np.float32)
-            scalars = {name: file.create_variable(name, ("chain", "draw"), np.float64) for name in SCALARS}
-            for first_chain, first_draw, arrays in pieces:
-                n, k = min(len(arrays["fields"]), chains - first_chain), arrays["fields"].shape[1]
-                k = min(k, draws - first_draw)
-                if n <= 0 or k <= 0:
-                    continue
-                where = (slice(first_chain, first_chain + n), slice(first_draw, first_draw + k))
-                fields[where] = arrays["fields"][:n, :k]
-                for name in SCALARS:
-                    scalars[name][where] = arrays[name][:n, :k]
-            attributes = _attributes(plan) | summary(lambda name: np.asarray(scalars[name][...]))
-            for name, value in attributes.items():
+            file.dimensions = dict(zip(axes, (chains, draws, *plan.theory.event), strict=True))
+            field = file.create_variable("field", axes, np.dtype("<f4"))
+            field[(0,) * len(axes)] = 0.0  # sets the place aside
+            offset = int(field._h5ds.id.get_offset())
+            for name, values in scalars.items():
+                file.create_variable(name, axes[:2], np.float64)[...] = values
+            for name, value in (_attributes(plan) | attributes).items():
                 file.attrs[name] = json.dumps(value) if isinstance(value, dict | list) else value
-    except RuntimeError as error:  # the HDF5 library's way to say that a write failed
+    except RuntimeError as error:  # the library's way to say that a write failed
         raise OSError(f"writing {path.name} failed ({error})") from error
-    return attributes
+    _reserve(path, offset + chains * row)
+    with path.open("r+b", buffering=0) as raw:
+        for first_chain, first_draw, fields in pieces:
+            for chain, values in enumerate(fields[: chains - first_chain, : draws - first_draw], first_chain):
+                raw.seek(offset + chain * row + first_draw * plan.theory.volume * 4)
+                _write_all(raw, memoryview(np.ascontiguousarray(values, dtype="<f4").tobytes()))
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Make sure that a file of ``size`` bytes fits on the disk; OSError if not."""
+    with path.open("ab") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+
+
+def _write_all(raw: io.RawIOBase, data: memoryview) -> None:
+    while data:
+        data = data[raw.write(data) or 0 :]
 
 
 def _attributes(plan: Plan) -> dict[str, Any]:

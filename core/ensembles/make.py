@@ -29,8 +29,8 @@ from core.jobs import Token
 
 CHECKPOINT_SECONDS = 5.0
 """A thermalisation that is killed loses at most so much."""
-WALL_CHAINS_BYTES = 2**26
-"""Fields that are searched for domain walls at the end."""
+BYTES = 2**26
+"""Fields that are held in memory at a time while the file is put together."""
 
 
 class Progress(NamedTuple):
@@ -184,7 +184,7 @@ class _Maker:
         self._total = sum(
             n * ((plan.draws - drawn) * plan.thin + (0 if drawn else plan.therm)) for _, n, drawn in self.groups
         )
-        self._before = sum(float(self.parts.read(file)["seconds"]) for *_, file in self.parts.blocks())
+        self._before = sum(float(self.parts.read(file, ("seconds",))["seconds"]) for *_, file in self.parts.blocks())
 
     def _stored(self, first: int, chains: int, drawn: int) -> int:
         """Draws of a group that are there already, those of the earlier file included."""
@@ -221,7 +221,7 @@ class _Maker:
             return None
         for block_first, n, draw, k, file in self.parts.blocks():
             if (block_first, n, draw + k) == (first, chains, self.done[i]):
-                return torch.from_numpy(np.ascontiguousarray(self.parts.read(file)["fields"][:, -1]))
+                return torch.from_numpy(np.ascontiguousarray(self.parts.read(file, ("fields",))["fields"][:, -1]))
         with open_ensemble(self.path) as reader:
             return torch.from_numpy(reader.read(first, first + chains, self.done[i] - 1, self.done[i])[:, 0].copy())
 
@@ -260,11 +260,10 @@ class _Maker:
         seconds = self.work.seconds + self._before + time.monotonic() - self.began
         assembled = self.parts.folder / "assembled.nc"
 
-        def summary(read: Callable[[str], np.ndarray]) -> dict[str, Any]:
-            return report(self.plan, {name: read(name) for name in SCALARS}, self._last_fields(shape), seconds)
-
-        with self._old_file() as reader:
-            write_ensemble(assembled, self.plan, shape, self._pieces(reader), summary)
+        with self._old_file() as old:
+            scalars = self._scalars(old, shape)
+            attributes = report(self.plan, scalars, self._last_fields(shape), seconds)
+            write_ensemble(assembled, self.plan, scalars, attributes, self._pieces(old))
         with assembled.open("rb") as file:  # the data must be on the disk before the name points to them
             os.fsync(file.fileno())
         if self.path.exists() and not self.work.replaces:
@@ -295,21 +294,31 @@ class _Maker:
         with open_ensemble(self.path) as reader:
             yield reader
 
+    def _scalars(self, old: EnsembleReader | None, shape: tuple[int, int]) -> dict[str, np.ndarray]:
+        """What is known of each configuration beside the field, arrays of ``shape``."""
+        scalars = {name: np.empty(shape) for name in SCALARS}
+        if old is not None:
+            chains, drawn = self.work.base
+            for name, values in old.scalars().items():
+                scalars[name][:chains, :drawn] = values[:chains, :drawn]
+        for first, n, draw, k, file in self.parts.blocks():
+            if first < shape[0] and draw < shape[1]:
+                for name, values in self.parts.read(file, SCALARS).items():
+                    scalars[name][first : first + n, draw : draw + k] = values[: shape[0] - first, : shape[1] - draw]
+        return scalars
+
     def _pieces(self, old: EnsembleReader | None) -> Iterator[Piece]:
         if old is not None:
             chains, drawn = self.work.base
-            scalars = {name: values[:chains, :drawn] for name, values in old.scalars().items()}
-            each = max(1, WALL_CHAINS_BYTES // (4 * chains * self.plan.theory.volume))
+            each = max(1, BYTES // (4 * chains * self.plan.theory.volume))
             for first in range(0, drawn, each):
-                last = min(first + each, drawn)
-                arrays = {name: values[:, first:last] for name, values in scalars.items()}
-                yield 0, first, arrays | {"fields": old.read(0, chains, first, last)}
+                yield 0, first, old.read(0, chains, first, min(first + each, drawn))
         for first, _, draw, _, file in self.parts.blocks():
-            yield first, draw, self.parts.read(file)
+            yield first, draw, self.parts.read(file, ("fields",))["fields"]
 
     def _last_fields(self, shape: tuple[int, int]) -> np.ndarray:
         """The last configurations of the first chains, (n, *event), as many as are worth searching for walls."""
-        most = max(1, WALL_CHAINS_BYTES // (4 * self.plan.theory.volume))
+        most = max(1, BYTES // (4 * self.plan.theory.volume))
         found: list[np.ndarray] = []
         for i, (first, n, _) in enumerate(self.groups):
             if first < min(shape[0], most) and self.done[i]:

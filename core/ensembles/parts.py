@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,10 +118,10 @@ class Parts:
                 found.append((*map(int, match.groups()), file))
         return sorted(found)
 
-    def read(self, file: Path) -> dict[str, np.ndarray]:
-        """The arrays of a finished block."""
+    def read(self, file: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """Some arrays of a finished block."""
         with np.load(file) as data:
-            return {name: data[name] for name in data.files}
+            return {name: data[name] for name in names}
 
     def save_warming(self, first_chain: int, warming: Warming) -> None:
         """Keep how far a group of chains has got on its way into equilibrium."""

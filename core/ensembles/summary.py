@@ -52,7 +52,7 @@ def _disagreement(scalars: dict[str, np.ndarray]) -> list[str]:
     tau = tau_of_abs_m(scalars["magnetisation"])
     if chains < 2 or tau is None:
         return []
-    chance = 1.5 / (draws // 2) / math.sqrt(chains)  # three standard deviations of R̂ for independent draws
+    chance = 2.5 / (draws // 2) / math.sqrt(chains)  # five standard deviations of R̂ for independent draws
     limit = max(R_HAT_LIMIT, r_hat_expected(min(tau, 1.0), draws) + chance)
     sentences = []
     for what, series in (("|M|", np.abs(scalars["magnetisation"])), ("φ²", scalars["phi_squared"])):
