@@ -1,0 +1,218 @@
+"""The tab *Scan*: a job that measures ⟨|M|⟩, χ and U_L over a range of κ on several lattices."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+import param
+
+from core.jobs import Token
+from core.samplers.scan import ScanPoint, ScanReport, ScanRequest, kappa_range, scan
+from dashboard.live import Live, sentence
+from dashboard.pages.lattice.scan_scene import crossings_of, progress_text, report, scan_scene
+from dashboard.pages.lattice.state import LABELS, LatticeState
+from dashboard.shell import Shell
+from dashboard.stage import Stage
+from dashboard.widgets import controls
+
+SIZES = (8, 16, 32, 64)
+TELL_EVERY = 0.2
+"""Seconds between reports of progress."""
+
+
+class ScanSettings(param.Parameterized):
+    """What a person can set here beside λ and the seed, which the page shares."""
+
+    low = param.Number(0.25, bounds=(0.0, 0.6), step=0.001, doc="Smallest κ of the scan.")
+    high = param.Number(0.29, bounds=(0.0, 0.6), step=0.001, doc="Largest κ of the scan.")
+    points = param.Integer(13, bounds=(3, 60), doc="Values of κ, evenly spaced.")
+    configurations = param.Integer(
+        8000, bounds=(200, 200_000), doc="Configurations of each point, over 16 chains; errors shrink as 1/√N."
+    )
+    algorithm = param.Selector(
+        default="cluster",
+        objects={"Cluster (Wolff)": "cluster", "HMC with sign flips": "hmc"},
+        doc="How the chains move; step sizes are tuned for every point.",
+    )
+
+
+NAMES = {
+    "low": "κ from", "high": "κ to", "points": "Points", "configurations": "Configurations a point",
+    "algorithm": "Algorithm",
+}  # fmt: skip
+
+
+class ScanView:
+    """One session's scan; it goes on while other tabs are in front, and ends with the session."""
+
+    def __init__(self, shell: Shell, state: LatticeState) -> None:
+        self.state = state
+        self.settings = ScanSettings()
+        self.stage = Stage(
+            height=None, min_height=320, sizing_mode="stretch_both", controls=False, dark=shell.param.dark,
+            label="Magnetisation, susceptibility and Binder cumulant against κ", margin=(0, 4),
+        )  # fmt: skip
+        self.text = pn.pane.HTML(
+            "", css_classes=["scan-report"], margin=(6, 12), sizing_mode="stretch_width",
+            styles={"font-size": "14px", "line-height": "1.45"},
+        )  # fmt: skip
+        small: dict[str, Any] = {"size": "small", "margin": (6, 4, 4, 8)}
+        self.start = pmui.Button(
+            label="Start", css_classes=["control-scan-start"], color="primary",
+            description="Measure all points; those of the last scan go.", **small,
+        )  # fmt: skip
+        self.cancel = pmui.Button(
+            label="Cancel", css_classes=["control-scan-cancel"], variant="outlined", disabled=True,
+            description="Stop here and keep the points that there are.", **small,
+        )  # fmt: skip
+        self.bar = pmui.LinearProgress(value=0, margin=(18, 12), sizing_mode="stretch_width", visible=False)
+        self.line = pn.pane.HTML(
+            "", css_classes=["scan-progress"], margin=(12, 8), min_width=230,
+            styles={"font-size": "13.5px", "font-variant-numeric": "tabular-nums"},
+        )  # fmt: skip
+        self.sizes = pmui.CheckBoxGroup(
+            label="Lattices", options={f"{n} × {n}": n for n in SIZES}, value=[8, 16, 32], inline=True,
+            css_classes=["control-scan-sizes"], margin=(4, 12), sizing_mode="stretch_width",
+        )  # fmt: skip
+        self.sidebar = self._sidebar()
+        self.main = [self._layout()]
+        self.live = Live(self._deliver, self._fail)
+        self.request: ScanRequest | None = None
+        self.points: dict[tuple[int, float], ScanPoint] = {}
+        self._began = 0.0
+        self._done, self._total = 0.0, 1
+        self.start.on_click(lambda _: self.begin())
+        self.cancel.on_click(lambda _: self.stop())
+        shell.on_close(self.live.close)
+        self._empty()
+
+    def open(self) -> None:
+        """The tab has come to the front."""
+
+    def rest(self) -> None:
+        """The tab is hidden; the scan goes on."""
+
+    def begin(self) -> None:
+        """Measure what is asked for, from the first point on."""
+        s = self.settings
+        try:
+            kappas = kappa_range(float(s.low), float(s.high), int(s.points))  # type: ignore[arg-type]
+            request = ScanRequest(
+                kappas,
+                tuple(sorted(self.sizes.value or [])),  # type: ignore[type-var]
+                float(self.state.lam),  # type: ignore[arg-type]
+                int(s.configurations),  # type: ignore[arg-type]
+                str(s.algorithm),
+                int(self.state.seed),  # type: ignore[arg-type]
+            )
+        except ValueError as problem:
+            self._fail(problem)
+            return
+        self.request, self.points = request, {}
+        self._began, self._done, self._total = time.monotonic(), 0.0, len(kappas) * len(request.sizes)
+        self._running(True)
+        self._draw()
+        self._say("running")
+        self.live.submit(partial(self._stages, request))
+
+    def stop(self) -> None:
+        """End the scan and keep its points."""
+        if self.cancel.disabled:
+            return
+        self.live.cancel()
+        self._running(False)
+        self._say("cancelled")
+
+    def _sidebar(self) -> list[Any]:
+        w = controls(self.settings, list(NAMES), NAMES)
+        shared = controls(self.state, ["lam", "seed"], LABELS)
+        sections = {
+            "Range": [w["low"], w["high"], w["points"]],
+            "Lattices": [self.sizes, shared["lam"]],
+            "Sampling": [w["configurations"], w["algorithm"], shared["seed"]],
+        }
+        return [
+            pmui.Card(
+                *items, title=title, collapsible=True, margin=(4, 6), sizing_mode="stretch_width", variant="outlined",
+                title_variant="subtitle2",
+            )
+            for title, items in sections.items()
+        ]  # fmt: skip
+
+    def _layout(self) -> Any:
+        top = pn.Row(self.start, self.cancel, self.line, self.bar, margin=0, sizing_mode="stretch_width")
+        upper = pn.Column(
+            self.stage, margin=0, sizing_mode="stretch_width", styles={"height": "max(340px, calc(100vh - 330px))"}
+        )
+        explanation = pn.pane.Markdown(EXPLANATION, margin=(0, 14), sizing_mode="stretch_width")
+        return pn.Column(top, upper, self.text, explanation, sizing_mode="stretch_width", margin=0)
+
+    def _stages(self, request: ScanRequest, token: Token) -> Iterator[tuple[ScanRequest, list[ScanReport] | None]]:
+        """Reports, those without a point only now and then; None at the end."""
+        told, waiting = 0.0, []
+        yield request, []  # what follows may be cancelled
+        for one in scan(request, token):
+            waiting.append(one)
+            if one.point is not None or time.monotonic() - told > TELL_EVERY:
+                told = time.monotonic()
+                yield request, waiting
+                waiting = []
+        yield request, None
+
+    def _deliver(self, result: tuple[ScanRequest, list[ScanReport] | None]) -> None:
+        request, reports = result
+        if request is not self.request or self.cancel.disabled:
+            return
+        with pn.io.hold():
+            if reports is None:
+                self._running(False)
+                self._say("finished")
+                return
+            for one in reports:
+                self._done, self._total = one.done, one.total
+                if one.point is not None:
+                    self.points[one.L, one.kappa] = one.point
+            self._say("running")
+            if any(one.point is not None for one in reports):
+                self._draw()
+
+    def _draw(self) -> None:
+        assert self.request is not None
+        found = crossings_of(self.request, self.points)
+        self.stage.show(scan_scene(self.request, self.points, found))
+        self.text.object = report(self.request, self.points, found)
+
+    def _empty(self) -> None:
+        """Axes before the first scan."""
+        s = self.settings
+        kappas = kappa_range(float(s.low), float(s.high), int(s.points))  # type: ignore[arg-type]
+        self.stage.show(scan_scene(ScanRequest(kappas, (8, 16, 32)), {}, []))
+        self.line.object = "Press Start."
+
+    def _say(self, state: str) -> None:
+        self.bar.value = round(100 * self._done / self._total)
+        passed = time.monotonic() - self._began
+        self.line.object = progress_text(self._done, self._total, len(self.points), passed, state)
+
+    def _running(self, running: bool) -> None:
+        self.start.disabled = running
+        self.cancel.disabled = not running
+        self.bar.visible = running
+        self.stage.busy = running
+
+    def _fail(self, error: Exception) -> None:
+        self._running(False)
+        self.stage.error = sentence(error)
+
+
+EXPLANATION = """
+**What to look for.** ⟨|M|⟩ rises at the transition, the steeper the larger the lattice; χ peaks there; and the curves
+of U_L, which runs from 0 (symmetric) to 2/3 (broken), cross close to κ_c whatever their sizes. The vertical line is
+κ_c = 0.2709 of the infinite lattice at λ = 0.022, the coloured band a crossing with its error. All errors contain the
+autocorrelation of the chains (Γ method); χ and U_L are even in M, so no sign of M is preferred.
+"""
