@@ -144,6 +144,10 @@ ALGORITHMS: dict[str, Algorithm] = {
 """Every algorithm, by its name."""
 
 HMC_ACCEPTANCE, MALA_ACCEPTANCE, METROPOLIS_ACCEPTANCE = 0.8, 0.57, 0.5
+LONGEST, LONGEST_AUTOMATIC = 100_000, 1000
+"""Most integration steps of a trajectory, and most that are taken when a tiny step size would ask for more."""
+MOST_SWEEPS = 1000
+"""Most overrelaxation or local sweeps in one step."""
 LANGEVIN_BIAS = 0.003
 """Bias of φ² allowed to the Langevin step, as a fraction of a site's fluctuation in the Gaussian approximation."""
 
@@ -156,8 +160,8 @@ def automatic(
     A value of None counts as not given. The step size is tuned on pilot chains near equilibrium, to an acceptance of
     0.8 for HMC, 0.57 for MALA and 0.5 for the local Metropolis updates; it depends on the theory, the seed of
     ``noise`` and the given parameters alone. An HMC trajectory lasts a quarter of the period of the slowest mode,
-    but from 1 to 4. The Langevin step is such that in the Gaussian approximation ⟨φ²⟩ is too large by 0.3 % of
-    a site's fluctuation; near the critical point the interacting theory makes some 0.8 % of it.
+    but from 1 to 4, and has at most 1000 steps. The Langevin step is such that in the Gaussian approximation ⟨φ²⟩ is
+    too large by 0.3 % of a site's fluctuation; the interacting theory near its critical point makes some 0.8 % of it.
 
     All values are plain numbers, booleans and strings. Raises ValueError for an unknown algorithm, an unknown
     parameter or a bad value, naming it.
@@ -172,7 +176,8 @@ def automatic(
     if values["step_size"] is None:
         values["step_size"] = _step_size(algorithm, theory, noise, dtype, values)
     if name == "hmc" and values["n_steps"] is None:
-        values["n_steps"] = max(1, round(_length(theory, values["fourier"]) / values["step_size"]))
+        steps = _length(theory, values["fourier"]) / values["step_size"]
+        values["n_steps"] = round(min(max(steps, 1), LONGEST_AUTOMATIC))
     return {key: _plain(value) for key, value in values.items()}
 
 
@@ -235,10 +240,10 @@ def _positive(value: Any) -> str:
     return "" if good else "a positive finite number"
 
 
-def _whole(least: int) -> Callable[[Any], str]:
+def _whole(least: int, most: int) -> Callable[[Any], str]:
     def check(value: Any) -> str:
-        good = isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
-        return "" if good else f"a whole number of at least {least}"
+        good = isinstance(value, int | np.integer) and not isinstance(value, bool) and least <= value <= most
+        return "" if good else f"a whole number from {least} to {most}"
 
     return check
 
@@ -253,11 +258,11 @@ def _boolean(value: Any) -> str:
 
 _ALLOWED: dict[str, Callable[[Any], str]] = {
     "step_size": _positive,
-    "n_steps": _whole(1),
+    "n_steps": _whole(1, LONGEST),
     "integrator": _one_of(tuple(INTEGRATORS)),
     "fourier": _boolean,
     "flip": _boolean,
-    "overrelaxation": _whole(0),
+    "overrelaxation": _whole(0, MOST_SWEEPS),
     "kind": _one_of(tuple(cluster.KINDS)),
-    "sweeps": _whole(1),
+    "sweeps": _whole(1, MOST_SWEEPS),
 }

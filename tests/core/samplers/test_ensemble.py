@@ -1,4 +1,4 @@
-"""Ensembles made on the spot: equilibrium values of arXiv:2309.17082's theory on 32², and the start they come from."""
+"""Ensembles made on the spot: equilibrium values of arXiv:2309.17082's theory on 32²."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,6 @@ from core.contracts import Cancelled
 from core.jobs import Token
 from core.noise import Noise
 from core.samplers.ensemble import Thermalisation, thermalise, tuned_step_size
-from core.samplers.starts import mixed_start
 from core.statistics.autocorrelation import integrated_time
 from core.statistics.cumulants import PowerSums
 from core.statistics.lattice import binder, magnetisation, susceptibility
@@ -59,14 +58,6 @@ def test_equilibrium_of_the_whole_table(kappa):
     kurtosis = sums.jackknife(lambda m: m[..., 4:5] / m[..., 2:3] ** 2 - 3, symmetric=True)
     ratio, error = kurtosis.estimate
     assert agrees(ratio.item(), error.item(), KURTOSIS[kappa])
-
-
-def test_start_is_half_up_half_down_at_the_classical_minimum():
-    theory = Phi4(16, 0.4, 0.022)
-    x = mixed_start(theory, 10, Noise(1))
-    m = magnetisation(x).numpy()
-    np.testing.assert_allclose(m, theory.classical_minimum * np.array([1, -1] * 5), atol=4.5 * 0.3 / 16)
-    torch.testing.assert_close(mixed_start(theory, 3, Noise(1).starting_at(4)), x[4:7])
 
 
 def test_chains_do_not_depend_on_their_number():
