@@ -1,4 +1,4 @@
-"""A browser that goes, politely or not, is noticed by a real server, and its work is dropped while its session stays."""
+"""A browser that goes, politely or not, is noticed by a real server: its work is dropped, its session stays."""
 
 import logging
 import os
@@ -11,6 +11,7 @@ import time
 import types
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import panel as pn
 import pytest
@@ -91,7 +92,7 @@ def room(monkeypatch, hooks):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = pn.serve({"app": app}, port=port, address="127.0.0.1", threaded=True, show=False)
+    server: Any = pn.serve({"app": app}, port=port, address="127.0.0.1", threaded=True, show=False)
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):

@@ -29,6 +29,10 @@ class Row:
     name: str
     cumulants: Estimate
 
+    def unstable(self, exact: np.ndarray) -> bool:
+        """Whether κ₂ is off by more than any statistics could be."""
+        return bool(abs(self.cumulants.value[2] / exact[2] - 1) > UNSTABLE)
+
 
 def table_rows(order: Order, picture: Picture, learned: ScoreModel | None, token: Token) -> tuple[list[Row], str]:
     """Exact, data, this run, and VE and VP with the same solver for the exact and, if there is one, the learned score.
@@ -88,7 +92,7 @@ def table_html(rows: list[Row], caption: str) -> str:
     head = "".join(f"<th>κ{'₀₁₂₃₄₅₆₇₈'[n]}</th>" for n in orders)
     body = []
     for row in rows:
-        unstable = abs(row.cumulants.value[2] / exact[2] - 1) > UNSTABLE
+        unstable = row.unstable(exact)
         name = html.escape(row.name) + (": unstable, take more steps" if unstable else "")
         cells = []
         for n in orders:

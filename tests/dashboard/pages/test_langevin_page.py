@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from core.jobs import Token
-from dashboard.pages.one.chain import LINES, STRENGTHS, WINDOW, make_chain
+from dashboard.pages.one.chain import ENOUGH, LINES, RUNAWAY, STRENGTHS, WINDOW, make_chain
 from dashboard.pages.one.chain_scene import chain_scene, scan_step_sizes
+from dashboard.pages.one.langevin import _summary
 from dashboard.stage import Band, Bars, Line, Rule
 
 
@@ -168,3 +169,39 @@ def test_a_step_that_is_too_large_is_named(one, wait):
     assert "accepted with probability" in tab.equation.object
     view.state.param.update(target="formula", formula="x**")
     assert "x**" in tab.stage.error
+
+
+def test_a_chain_that_runs_away_says_so_while_its_numbers_are_still_finite(tab):
+    """S = 5 x² with ε = 0.3: x → x - 3x + noise, every step doubles the distance."""
+    chain = make_chain(tab("target=formula&formula=5*x**2&epsilon=0.3&chains=20").state)
+    chain.batch = 4
+    chain.advance(Token())  # from 1.6 to 25, which may be chance
+    chain.batch = 12
+    with pytest.raises(FloatingPointError, match=r"runs away: ε = 0\.3 is too large.*Metropolis-adjusted"):
+        chain.advance(Token())
+    assert np.isfinite(chain.state.x.numpy()).all()
+    assert RUNAWAY * 3 < float(chain.state.x.abs().max()) < 1e5
+    calm = make_chain(tab("target=formula&formula=5*x**2&epsilon=0.3&chains=20&metropolis=true").state)
+    run(calm, 100)
+
+
+def test_the_page_says_that_a_chain_has_not_settled_until_it_has(tab):
+    """S = ½ x² at ε = 0.05: x remembers for τ_int = (1 + a)/2(1 - a) = 19.5 steps, a = 0.95; x² for half as many."""
+    chain = make_chain(tab("target=formula&formula=x**2/2&epsilon=0.05&chains=400&therm=300").state)
+    words = "Not yet in equilibrium"
+    run(chain, 300)
+    assert chain.statistics() is None
+    assert words not in _summary(chain, None)  # nothing is known yet
+    run(chain, 300)
+    early = chain.statistics()
+    assert early.slowest is early.x
+    assert early.x.tau == pytest.approx(19.5, rel=0.15)
+    assert early.draws == 300 < ENOUGH * early.x.tau
+    assert ENOUGH * early.x2.tau < 300
+    assert words in _summary(chain, early)
+    run(chain, 300)
+    late = chain.statistics()
+    assert late.draws == 600
+    assert late.settled
+    assert words not in _summary(chain, late)
+    assert "τ_int of x = " in _summary(chain, late)

@@ -8,7 +8,7 @@ from core.diffusion.gaussian import GaussianScore
 from core.jobs import Token
 from dashboard.pages.one.order import Order
 from dashboard.pages.one.picture import FAST, full_quality, paint, pictures, preview
-from dashboard.pages.one.scene import build_scene
+from dashboard.pages.one.scene import build_scene, heat_map
 from dashboard.pages.one.state import OneState
 
 CASES = {
@@ -252,3 +252,24 @@ def test_the_scene_carries_the_picture(run):
     assert [c.split()[0] for c in scene.captions].count("forward") == picture.turn
     with_moments = {panel.id: panel.title for panel in build_scene(picture, moments=True).panels}
     assert with_moments["k4"] == "μ₄"
+
+
+@pytest.mark.parametrize(
+    ("target", "score", "solved"),
+    [("two-peak", "exact", True), ("quartic", "gaussian", True), ("quartic", "exact", False)],
+)
+def test_a_quick_picture_solves_fokker_planck_where_the_score_is_a_closed_form(target, score, solved):
+    """Elsewhere the curve is NaN, which is not drawn, and the heat map shows the exact density both ways."""
+    picture = paint(order(score, target=target), FAST, Token())
+    assert np.isfinite(picture.fokker_planck).all() == solved
+    assert np.isnan(picture.fokker_planck).all() == (not solved)
+    back = slice(picture.turn, None)
+    if solved:
+        assert (picture.density[back] == picture.fokker_planck[back]).all()
+    else:
+        assert (picture.density == picture.exact).all()
+    if score == "exact":
+        assert np.trapezoid(picture.density, picture.x, axis=1) == pytest.approx(1, abs=1e-3)
+    assert heat_map(picture)[0].max(axis=0) == pytest.approx(255)
+    (curve,) = (s for s in build_scene(picture).panels[0].series if s.label == "Fokker–Planck")
+    assert curve.y is picture.fokker_planck
