@@ -69,21 +69,23 @@ def advance(
     noise: Noise,
     draws: int = 1,
     keep: Draw | None = None,
+    fixed_length: bool = False,
     token: Token | None = None,
 ) -> tuple[Tensor, np.ndarray]:
     """``draws`` times ``steps`` steps from ``x`` (chains, *event), the first at address ``count``.
 
-    ``keep`` is called after each ``steps`` steps of each chunk of chains, from several threads.
-    Returns the configurations and the acceptance (chains, draws), nan for an algorithm that decides nothing. Raises
-    what the steps raise, and Cancelled once ``token`` is cancelled.
+    ``keep`` is called after each ``steps`` steps of each chunk of chains, from several threads. ``fixed_length`` gives
+    every HMC trajectory the same length. Returns the configurations and the acceptance (chains, draws), nan for an
+    algorithm that decides nothing. Raises what the steps raise, and Cancelled once ``token`` is cancelled.
     """
     algorithm = ALGORITHMS[sampler]
     out, rates = torch.empty_like(x), np.empty((len(x), draws))
+    changes: dict[str, Any] = {"fixed_length": True} if fixed_length else {}
 
     def work(first: int, number: int) -> None:
         here, own = x[first : first + number], noise.starting_at(first)
         for k in range(draws):
-            state = replace(algorithm.start(theory, here, **parameters), count=count + k * steps)
+            state = replace(algorithm.start(theory, here, **parameters), count=count + k * steps, **changes)
             accepted = torch.zeros(number, dtype=torch.float64)
             for _ in range(steps):
                 if token is not None:

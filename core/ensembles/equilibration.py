@@ -126,7 +126,7 @@ class _Run:
             new[0, first : first + len(x), k] = np.abs(flat.mean(axis=1, dtype=float))
             new[1, first : first + len(x), k] = np.einsum("ij,ij->i", flat, flat, dtype=float) / flat.shape[1]
 
-        self._x, rates = advance(*self._what, self._x, self._done, self._stride, self._noise, more, keep, token)
+        self._x, rates = advance(*self._what, self._x, self._done, self._stride, self._noise, more, keep, token=token)
         self._rate = float(rates.mean())
         self._history = np.concatenate([self._history, new], axis=2)
         self._done += more * self._stride

@@ -68,6 +68,11 @@ class Plan:
         return ensemble_noise(self.seed)
 
     @property
+    def fixed_length(self) -> bool:
+        """Whether all HMC trajectories have one length, as in the published protocol."""
+        return self.protocol is not None
+
+    @property
     def independent(self) -> bool:
         """Whether no two configurations come from one chain."""
         return self.draws == 1

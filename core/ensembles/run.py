@@ -89,7 +89,15 @@ def warmed(
         warming = Warming(0, begin(plan.theory, plan.start, chains, noise, plan.warm_up, token))
     for steps in segments(warming.done, plan.therm):
         x, rate = advance(
-            plan.theory, plan.sampler, plan.parameters, warming.x, warming.done, steps, noise, token=token
+            plan.theory,
+            plan.sampler,
+            plan.parameters,
+            warming.x,
+            warming.done,
+            steps,
+            noise,
+            fixed_length=plan.fixed_length,
+            token=token,
         )
         warming = Warming(warming.done + steps, x)
         if report is not None:
@@ -132,6 +140,6 @@ def _block(
 
     x, rates = advance(
         theory, plan.sampler, plan.parameters, x, plan.therm + first_draw * plan.thin, plan.thin, noise, number, keep,
-        token,
+        plan.fixed_length, token,
     )  # fmt: skip
     return x, Block(first_draw, fields, magnetisation, phi_squared, action, rates, first_chain)

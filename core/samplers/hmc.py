@@ -32,9 +32,10 @@ Tensor = torch.Tensor
 class HmcState:
     """Chains at the end of a trajectory; ``clock`` is the molecular-dynamics time that has passed.
 
-    A trajectory has from ``steps/2`` to ``3 steps/2`` integration steps, ``steps`` on average. Without ``metropolis``
-    every trajectory is accepted: only for the way into equilibrium, where the energy error of a whole field moving
-    as one would get chains rejected for ever.
+    A trajectory has from ``steps/2`` to ``3 steps/2`` integration steps, ``steps`` on average; with ``fixed_length``
+    all have ``steps``, which a published recipe may ask for. Without ``metropolis`` every trajectory is accepted: only
+    for the way into equilibrium, where the energy error of a whole field moving as one would get chains rejected for
+    ever.
     """
 
     theory: Any
@@ -45,6 +46,7 @@ class HmcState:
     metropolis: bool = True
     integrator: str = "leapfrog"
     kernel: FourierKernel | None = None
+    fixed_length: bool = False
     count: int = 0
     clock: float = 0.0
 
@@ -100,6 +102,8 @@ def _momenta(state: HmcState, noise: Noise) -> Tensor:
 
 def _steps(state: HmcState, noise: Noise) -> int:
     """Integration steps of the present trajectory: the same for every chain, so drawn from path 0."""
+    if state.fixed_length:
+        return state.steps
     low, high = (state.steps + 1) // 2, 3 * state.steps // 2
     u = float(replace(noise.of("length"), first=0).uniform(state.count, (1, 1)))
     return low + int(u * (high - low + 1))
