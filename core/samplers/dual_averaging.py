@@ -5,9 +5,11 @@ With α_m the acceptance measured at step size ε_m and δ the one wanted,
     H̄_m = (1 - 1/(m + t₀)) H̄_{m-1} + (δ - α_m)/(m + t₀),      log ε_{m+1} = μ - (√m/γ) H̄_m,
     log ε̄_m = m^{-κ} log ε_m + (1 - m^{-κ}) log ε̄_{m-1},
 
-as in their algorithms 5 and 6, with their γ = 0.05, t₀ = 10, κ = 0.75 and μ = log 10 ε₀. ε₀ is found as in their
-algorithm 4: doubled or halved until the acceptance crosses ½. The averaged ε̄ is what is kept. Here α_m is the mean
-over many pilot chains, which is why some tens of rounds are enough.
+as in their algorithms 5 and 6, with their t₀ = 10 and κ = 0.75. ε₀ is found as in their algorithm 4: doubled or halved
+until the acceptance crosses δ (theirs: ½). The averaged ε̄ is what is kept. Their γ = 0.05 and μ = log 10 ε₀ are for a
+single chain whose α_m is mostly noise. Here α_m is the mean over many pilot chains: at that gain ε swings between
+acceptances of 0 and 1, and its average comes out too small by a third where the acceptance falls steeply. γ = 0.2 and
+μ = log ε₀ follow the mean acceptance without swinging, so that some tens of rounds are enough.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-GAMMA, T0, KAPPA = 0.05, 10.0, 0.75
+GAMMA, T0, KAPPA = 0.2, 10.0, 0.75
 
 
 def tuned(
@@ -47,8 +49,8 @@ def tuned(
     def bounded(log_size: float) -> float:
         return min(highest, max(lowest, math.exp(min(log_size, 700.0))))
 
-    size = _reasonable(measured, start, lowest, highest)
-    anchor, error, log_average = math.log(10 * size), 0.0, 0.0
+    size = _near(measured, start, target, lowest, highest)
+    anchor, error, log_average = math.log(size), 0.0, 0.0
     for m in range(1, rounds + 1):
         error += (target - measured(size) - error) / (m + T0)
         log_size = math.log(bounded(anchor - math.sqrt(m) / GAMMA * error))
@@ -58,15 +60,15 @@ def tuned(
     return bounded(log_average)
 
 
-def _reasonable(measured: Callable[[float], float], start: float, lowest: float, highest: float) -> float:
-    """Doubled or halved from ``start`` until the acceptance crosses ½, at most twenty times."""
+def _near(measured: Callable[[float], float], start: float, target: float, lowest: float, highest: float) -> float:
+    """Doubled or halved from ``start`` until the acceptance crosses the target, at most twenty times."""
     size = min(highest, max(lowest, start))
-    grows = measured(size) > 0.5
+    grows = measured(size) > target
     for _ in range(19):
         following = size * (2.0 if grows else 0.5)
         if not lowest <= following <= highest:
             break
         size = following
-        if (measured(size) > 0.5) != grows:
+        if (measured(size) > target) != grows:
             break
     return size

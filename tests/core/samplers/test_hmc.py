@@ -1,5 +1,7 @@
 """HMC on φ⁴ against what is known without simulation: free field, single site, 2 × 2 lattice, identities."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from scipy.integrate import quad
 
 from core.noise import Noise
 from core.samplers import driver, hmc
+from core.samplers.fourier import FourierKernel
 from core.samplers.step_size import mean_square
 from core.statistics.autocorrelation import integrated_time
 from core.statistics.lattice import abs_magnetisation, magnetisation, phi_squared
@@ -20,10 +23,19 @@ def site_average(x):
     return x.double().flatten(1).mean(1)
 
 
-def simulated(theory, observables, chains=500, steps=100, thermalisation=40, step_size=0.25, seed=1):
-    state = hmc.init(
-        theory, 0.5 * Noise(seed, "start").normal(0, (chains, *theory.event), torch.float32), step_size, 2.0, True
-    )
+WAYS = ["leapfrog", "omelyan", "fourier"]
+"""The integrators with plain momenta, and leapfrog with momenta from a Fourier kernel."""
+
+
+def start(theory, way, chains, step_size, seed=1, dtype=torch.float32):
+    x = 0.5 * Noise(seed, "start").normal(0, (chains, *theory.event), dtype)
+    if way == "fourier":
+        return hmc.init(theory, x, step_size, 2.0, True, kernel=FourierKernel(theory, 1.0))
+    return hmc.init(theory, x, step_size * (2 if way == "omelyan" else 1), 2.0, True, way)
+
+
+def simulated(theory, observables, chains=500, steps=100, thermalisation=40, step_size=0.25, seed=1, way="leapfrog"):
+    state = start(theory, way, chains, step_size, seed)
     return driver.record(state, hmc.step, Noise(seed), steps, observables, thermalisation)
 
 
@@ -33,7 +45,8 @@ def check(run, name, exact, precision):
     assert abs(found.mean - exact) < SIGMAS * found.mean_error
 
 
-def test_free_field_propagator_mode_by_mode():
+@pytest.mark.parametrize("way", WAYS)
+def test_free_field_propagator_mode_by_mode(way):
     theory = Phi4((6, 8), 0.2, 0.0)
 
     def mode(p, q):
@@ -43,22 +56,26 @@ def test_free_field_propagator_mode_by_mode():
         return observable
 
     momenta = [(p, q) for p in range(4) for q in range(5)]  # the others follow by symmetry
-    run = simulated(theory, {f"{p} {q}": mode(p, q) for p, q in momenta})
+    run = simulated(theory, {f"{p} {q}": mode(p, q) for p, q in momenta}, way=way)
     exact = theory.free_propagator()
     assert 0.5 < run.acceptance < 0.999
     for p, q in momenta:
         check(run, f"{p} {q}", exact[p, q], 0.02)
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("lam", [0.0, 0.022, 0.4])
-def test_single_site_integrals_at_vanishing_hopping(lam):
+@pytest.mark.parametrize("shape", [(8,), (4, 4), (2, 3, 2)])
+def test_single_site_integrals_at_vanishing_hopping(shape, lam, way):
     weight = [quad(lambda x, n=n: x**n * np.exp(-(1 - 2 * lam) * x**2 - lam * x**4), -12, 12)[0] for n in (0, 2, 4)]
-    run = simulated(Phi4(4, 0.0, lam), {"phi2": phi_squared, "phi4": lambda x: site_average(x.double() ** 4)})
+    observables = {"phi2": phi_squared, "phi4": lambda x: site_average(x.double() ** 4)}
+    run = simulated(Phi4(shape, 0.0, lam), observables, way=way)
     check(run, "phi2", weight[1] / weight[0], 0.01)
     check(run, "phi4", weight[2] / weight[0], 0.02)
 
 
-def test_2x2_lattice_by_quadrature():
+@pytest.mark.parametrize("way", WAYS)
+def test_2x2_lattice_by_quadrature(way):
     kappa, lam = 0.3, 0.2
     axis = np.linspace(-4.2, 4.2, 41)  # the trapezoidal rule converges exponentially for this weight
     x = torch.from_numpy(np.stack(np.meshgrid(*[axis] * 4, indexing="ij"), axis=-1).reshape(-1, 2, 2))
@@ -71,7 +88,7 @@ def test_2x2_lattice_by_quadrature():
         "M2": lambda x: magnetisation(x) ** 2,
         "link": lambda x: site_average(x * neighbours(x)),
     }
-    run = simulated(theory, observables, chains=2000)
+    run = simulated(theory, observables, chains=2000, way=way)
     for name, observable in observables.items():
         # |M| has a kink, which costs the trapezoidal rule its fast convergence: still far below the error.
         check(run, name, float((weight * observable(x)).sum() / weight.sum()), 0.005)
@@ -86,10 +103,20 @@ def test_schwinger_dyson(kappa, lam):
     check(run, "SD", 1.0, 0.01)
 
 
-def test_jarzynski_identity_of_the_energy_error():
+@pytest.mark.parametrize("dimension", [1, 3])
+def test_free_field_in_one_and_three_dimensions(dimension):
+    theory = Phi4((4,) * dimension, 0.15, 0.0)
+    run = simulated(theory, {"phi2": phi_squared, "M2": lambda x: theory.volume * magnetisation(x) ** 2})
+    propagator = theory.free_propagator()
+    check(run, "phi2", propagator.mean(), 0.01)
+    check(run, "M2", propagator.flat[0], 0.02)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_jarzynski_identity_of_the_energy_error(way):
     # ⟨e^{-ΔH}⟩ = 1 in equilibrium, for any step size.
     theory = Phi4(6, 0.21, 0.022)
-    state = simulated(theory, {"phi2": phi_squared}, chains=1000, steps=4, step_size=0.5).state
+    state = simulated(theory, {"phi2": phi_squared}, chains=1000, steps=4, step_size=0.5, way=way).state
     weights = []
     for _ in range(60):
         state, info = hmc.step(state, Noise(2))
@@ -104,6 +131,63 @@ def test_any_theory_can_be_sampled():
     found = driver.record(state, hmc.step, Noise(3), 200, {"x2": mean_square}, 20).autocorrelation("x2")
     assert abs(found.mean - 0.5) < SIGMAS * found.mean_error
     assert found.mean_error < 0.005
+
+
+def test_compiled_chains_are_those_of_any_theory():
+    # The same theory without its compiled dynamics: the same momenta, decisions and signs, to rounding.
+    @dataclass(frozen=True)
+    class Plain:
+        phi4: Phi4
+
+        @property
+        def event(self):
+            return self.phi4.event
+
+        def action(self, x):
+            return self.phi4.action(x)
+
+        def force(self, x):
+            return self.phi4.force(x)
+
+    theory = Phi4(4, 0.21, 0.022)
+    compiled = start(theory, "leapfrog", 200, 0.5, dtype=torch.float64)
+    plain = replace(compiled, theory=Plain(theory))
+    accepted = []
+    for _ in range(5):
+        (compiled, info), (plain, expected) = hmc.step(compiled, Noise(3)), hmc.step(plain, Noise(3))
+        torch.testing.assert_close(info.accepted, expected.accepted)
+        torch.testing.assert_close(info.log_ratio, expected.log_ratio, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(compiled.x, plain.x, rtol=1e-9, atol=1e-9)
+        accepted.append(expected.accepted.double().mean())
+    assert 0.2 < np.mean(accepted) < 0.98
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_tuned_step_size_gives_the_wanted_acceptance(way):
+    theory = Phi4(24, 0.21, 0.022)
+    pilots = simulated(theory, {"phi2": phi_squared}, chains=32, steps=2, way=way).state
+    pilots = replace(pilots, steps=round(4.0 / pilots.step_size))
+    for wanted in (0.7, 0.9):
+        step_size = hmc.tuned_step_size(pilots, Noise(4), wanted)
+        tuned = replace(pilots, step_size=step_size, steps=max(1, round(4.0 / step_size)))
+        run = driver.record(tuned, hmc.step, Noise(5), 40, {"phi2": phi_squared})
+        # The length is cut to whole steps, which moves the acceptance by some per cent.
+        assert run.acceptance == pytest.approx(wanted, abs=0.06)
+        assert hmc.tuned_step_size(pilots, Noise(4), wanted) == step_size
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("way", WAYS)
+def test_reversibility_error_is_rounding(way, dtype):
+    state = start(Phi4(8, 0.27, 0.022), way, 20, 0.1, dtype=dtype)
+    error = hmc.reversibility_error(state, Noise(1))
+    assert 0 < error < 100 * torch.finfo(dtype).eps
+    assert np.isnan(hmc.reversibility_error(replace(state, x=1e3 * state.x), Noise(1)))
+
+
+def test_unknown_integrator_is_named():
+    with pytest.raises(ValueError, match="integrator must be one of leapfrog, omelyan, got 'verlet'"):
+        hmc.init(Oscillator(), torch.zeros(2, 1), 0.1, integrator="verlet")
 
 
 def test_flips_visit_both_signs():
