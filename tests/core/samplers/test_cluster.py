@@ -11,6 +11,7 @@ from core.noise import Noise
 from core.samplers import cluster, driver
 from core.statistics.lattice import magnetisation
 from core.theories.phi4 import Phi4
+from core.theories.phi4_cluster_kernel import BATCH
 from tests.core.samplers import exact_laws as laws
 
 KINDS = ("wolff", "swendsen-wang")
@@ -80,6 +81,16 @@ def test_transition_matrix_by_enumeration(kind, shape):
     # Each term is a squared normal deviate of mean 1 and variance 2; those of a row are weakly correlated.
     assert cells > 20
     assert abs(chi2 - cells) < laws.SIGMAS * np.sqrt(2 * cells)
+
+
+def test_sizes_of_long_clusters_on_a_ring():
+    """From a random site p^n links are bound on either side, far beyond one batch of numbers: mean 1 + 2p/(1-p)."""
+    p, kappa, chains = 0.98, 0.25, 3000
+    x = torch.full((chains, 1200), np.sqrt(-np.log1p(-p) / (4 * kappa)))
+    y = cluster.flip_clusters(Phi4((1200,), kappa, 0.1), x, "wolff", Noise(3), 0)
+    sizes = (y < 0).double().sum(1)
+    assert float(sizes.max()) > 4 * BATCH
+    assert float(sizes.mean()) == pytest.approx(1 + 2 * p / (1 - p), abs=4.5 * np.sqrt(2 * p / chains) / (1 - p))
 
 
 @pytest.mark.parametrize("kind", KINDS)
