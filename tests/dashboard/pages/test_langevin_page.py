@@ -180,7 +180,7 @@ def test_a_chain_that_runs_away_says_so_while_its_numbers_are_still_finite(tab):
     with pytest.raises(FloatingPointError, match=r"runs away: ε = 0\.3 is too large.*Metropolis-adjusted"):
         chain.advance(Token())
     assert np.isfinite(chain.state.x.numpy()).all()
-    assert RUNAWAY * 3 < float(chain.state.x.abs().max()) < 1e5
+    assert RUNAWAY * 3 < float(chain.state.x.abs().max()) < 1e7
     calm = make_chain(tab("target=formula&formula=5*x**2&epsilon=0.3&chains=20&metropolis=true").state)
     run(calm, 100)
 
