@@ -41,6 +41,8 @@ REPORTS = 10
 """Reports on the way to a point."""
 ENOUGH = 25.0
 """A chain that is shorter than so many τ_int gives errors that cannot be trusted."""
+RESAMPLES, GRID = 400, 600
+"""Sets of points drawn within their errors, and the grid on which their roots are looked for."""
 NEAR = 3
 """Points on each side of a crossing that are fitted."""
 
@@ -215,7 +217,7 @@ def crossing(points: Mapping[tuple[int, float], ScanPoint], small: int, large: i
 
     The difference of -log(2/3 - U_L), which has the same root and does not level off as U_L does, is interpolated by a
     monotone cubic through up to three points on each side of its change of sign. The statistical error is the standard
-    deviation over 500 sets of points drawn within their errors; the interpolation's is the distance to the root of
+    deviation over 400 sets of points drawn within their errors; the interpolation's is the distance to the root of
     straight lines. None where there are too few points, or no clear change of sign among them.
     """
     kappas = np.array(sorted(kappa for size, kappa in points if size == small and (large, kappa) in points))
@@ -235,10 +237,9 @@ def crossing(points: Mapping[tuple[int, float], ScanPoint], small: int, large: i
     x, y, sigma, guess = kappas[near], y[near], sigma[near], (kappas[split - 1] + kappas[split]) / 2
     root = _root(PchipInterpolator(x, y), guess)
     straight = _root(PPoly(np.stack([np.diff(y) / np.diff(x), y[:-1]]), x), guess)
-    deviates = Noise(0, "crossing").normal(0, (500, len(y)), torch.float64).numpy()
-    found = [_root(PchipInterpolator(x, y + sigma * row), guess) for row in deviates]
-    roots = np.array([r for r in found if r is not None])
-    if root is None or straight is None or len(roots) < len(found) // 2:
+    deviates = Noise(0, "crossing").normal(0, (RESAMPLES, len(y)), torch.float64).numpy()
+    roots = _roots(x, y + sigma * deviates, guess)
+    if root is None or straight is None or len(roots) < RESAMPLES // 2:
         return None
     return Crossing(small, large, root, math.hypot(float(roots.std(ddof=1)), root - straight))
 
@@ -255,3 +256,15 @@ def _root(curve: PPoly, guess: float) -> float | None:
     roots = curve.roots(extrapolate=False)
     roots = roots[np.isfinite(roots)]
     return float(roots[np.argmin(np.abs(roots - guess))]) if len(roots) else None
+
+
+def _roots(x: np.ndarray, y: np.ndarray, guess: float) -> np.ndarray:
+    """The same for the monotone cubics through many sets ``y`` (sets, points), those that have a root."""
+    grid = np.linspace(x[0], x[-1], GRID)
+    values = PchipInterpolator(x, y, axis=1)(grid)
+    left, right = values[:, :-1], values[:, 1:]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        at = grid[:-1] + (grid[1] - grid[0]) * left / (left - right)
+    at = np.where((left < 0) != (right < 0), at, np.inf)
+    nearest = at[np.arange(len(at)), np.argmin(np.abs(at - guess), axis=1)]
+    return nearest[np.isfinite(nearest)]

@@ -120,7 +120,11 @@ class RaceView:
             flex_wrap="wrap", gap="6px", margin=0, sizing_mode="stretch_width",
         )  # fmt: skip
         upper = pn.Column(
-            top, self.stage, margin=0, sizing_mode="stretch_width", styles={"height": "max(400px, calc(100vh - 350px))"}
+            top,
+            self.stage,
+            margin=0,
+            sizing_mode="stretch_width",
+            styles={"height": "max(440px, calc(100vh - 350px))", "flex": "none"},
         )
         explanation = pn.pane.Markdown(EXPLANATION, margin=(0, 14), sizing_mode="stretch_width")
         return pn.Column(upper, below, explanation, sizing_mode="stretch_width", margin=0)

@@ -89,6 +89,7 @@ class ScanView:
         self.start.on_click(lambda _: self.begin())
         self.cancel.on_click(lambda _: self.stop())
         shell.on_close(self.live.close)
+        shell.on_leave(self.stop)
         self._empty()
 
     def open(self) -> None:
@@ -147,7 +148,10 @@ class ScanView:
     def _layout(self) -> Any:
         top = pn.Row(self.start, self.cancel, self.line, self.bar, margin=0, sizing_mode="stretch_width")
         upper = pn.Column(
-            self.stage, margin=0, sizing_mode="stretch_width", styles={"height": "max(340px, calc(100vh - 330px))"}
+            self.stage,
+            margin=0,
+            sizing_mode="stretch_width",
+            styles={"height": "max(340px, calc(100vh - 330px))", "flex": "none"},
         )
         explanation = pn.pane.Markdown(EXPLANATION, margin=(0, 14), sizing_mode="stretch_width")
         return pn.Column(top, upper, self.text, explanation, sizing_mode="stretch_width", margin=0)
