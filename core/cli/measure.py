@@ -30,6 +30,9 @@ Times are in draws (configurations of a chain). Averages are symmetrised under �
 average of M. action is per site, v_m2 is V⟨M²⟩, kappa4_ratio is κ4/κ2², and so on; xi is the
 second-moment correlation length; walls the fraction of configurations with domain walls."""
 
+BROKEN = 0.6
+"""U_L from which on the table shows the mass above the constant; 2/3 in the broken phase, 0 in the symmetric one."""
+
 # What the rows of the table are called; the order is that of the measurement.
 _TITLES = {
     "m": "M", "abs_m": "|M|", "v_m2": "V⟨M²⟩", "chi": "χ", "binder": "U_L", "xi": "ξ", "phi2": "φ²", "phi4": "φ⁴",
@@ -63,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         with open_ensemble(arguments.file, theory, arguments.independent) as ensemble:
             found = measure(ensemble.theory, ensemble.blocks(), ensemble.independent)
-            said = list(ensemble.attributes.get("warnings", []))
+            said = list(ensemble.plan.warnings) if ensemble.plan is not None else []
     except (FileNotFoundError, IsADirectoryError) as error:
         raise ValueError(str(error)) from None
     warnings = list(dict.fromkeys([*said, *found.warnings]))
@@ -176,12 +179,16 @@ def _correlators(found: Measurement) -> Any:
 
     c = found.correlator
     table = Table(box=box.SIMPLE_HEAD)
+    # In the broken phase C(t) tends to a constant, and C(t) - C(t+1) has the mass, half a site further.
+    broken = found.observables["binder"].value > BROKEN
+    mass, of = (c.mass_above_constant, "C(t)−C(t+1)") if broken else (c.mass, "C(t)")
     functions = (c.time_slices, c.point_to_point, c.spectrum, c.four_point)
-    headings = ("t", "C(t), time slices", "effective mass", "⟨φ₀ φ_t⟩", "G(p = 2πt/L)", "⟨φ₀² φ_t²⟩_c")
+    headings = ("t", "C(t), time slices", f"mass of {of}", "⟨φ₀ φ_t⟩", "G(p = 2πt/L)", "⟨φ₀² φ_t²⟩_c")
     for heading in headings:
         table.add_column(heading, justify="right")
     for t in range(min(len(c.r), 9)):
         row = [with_error(column.value[t], column.error[t]) for column in functions]
-        mass = with_error(c.mass.value[t - 1], c.mass.error[t - 1]) if 1 <= t <= len(c.mass.value) else "–"
-        table.add_row(str(t), row[0], mass, *row[1:])
+        known = 1 <= t <= len(mass.value) and math.isfinite(mass.error[t - 1])  # else there is only noise
+        fall = with_error(mass.value[t - 1], mass.error[t - 1]) if known else "–"
+        table.add_row(str(t), row[0], fall, *row[1:])
     return table

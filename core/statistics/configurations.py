@@ -15,7 +15,7 @@ from core.jobs import Token, map_chunks
 from core.statistics.walls import holds_walls, smoothing
 from core.theories.phi4 import Phi4
 
-CHUNK = 2**18
+CHUNK = 2**16
 """Sites that one work item carries."""
 
 

@@ -55,17 +55,20 @@ def r_hat_expected(tau_int: float, draws: int) -> float:
     return math.sqrt(1 + max(2 * tau_int - 1, 0.0) / max(draws // 2, 1))
 
 
-def r_hat_limit(tau_int: float, chains: int, draws: int) -> float:
-    """From where on R̂ counts: 1.01, or, for nearly independent draws, what short chains have by chance if that is more.
+def r_hat_limit(series: np.ndarray) -> float:
+    """From where on the R̂ of ``series`` counts: 1.01, or, for nearly independent draws, what short chains have anyway.
 
-    Among m = 2 ``chains`` halves of n = ``draws``/2 the variance of means has a relative spread √(2/(m-1)), of which
-    3.5 standard deviations are allowed. A long τ_int (1.5 and more) excuses nothing: it may just mean that chains sit
-    in different places.
+    Among m = 2 × chains halves of n draws the variance of means has a relative spread √(2/(m-1)), of which 3.5 standard
+    deviations are allowed. The larger τ_int of the series and of its distance from the median counts, since R̂ is the
+    larger one of both. A long τ_int (1.5 and more) excuses nothing: it may just mean that chains sit in different
+    places.
     """
-    if not tau_int < 1.5:
+    a = as_chains(series)
+    tau = max(mean(a).tau_int, mean(np.abs(a - np.median(a))).tau_int)
+    if not tau < 1.5:
         return R_HAT_LIMIT
-    chance = 3.5 * math.sqrt(2 / (2 * chains - 1))
-    return max(R_HAT_LIMIT, r_hat_expected(tau_int * (1 + chance), draws))
+    chance = 3.5 * math.sqrt(2 / (2 * len(a) - 1))
+    return max(R_HAT_LIMIT, r_hat_expected(tau * (1 + chance), a.shape[1]))
 
 
 def halves_differ_by(series: np.ndarray) -> float:

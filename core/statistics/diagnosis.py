@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from core.statistics import convergence
-from core.statistics.errors import Measured, mean
+from core.statistics.errors import Measured
 from core.statistics.format import MINUS, thousands
 from core.statistics.schwinger_dyson import SchwingerDyson
 from core.statistics.walls import NATURAL_COST, pair_cost
@@ -29,7 +29,7 @@ def r_hat_warnings(series: Mapping[str, np.ndarray]) -> list[str]:
     found = []
     for name, values in series.items():
         r_hat = convergence.r_hat(values)
-        if r_hat > convergence.r_hat_limit(mean(values).tau_int, *values.shape):
+        if r_hat > convergence.r_hat_limit(values):
             size = f"= {r_hat:.3f}" if r_hat < 100 else "> 100"
             found.append(
                 f"Not thermalised, or too short: R̂ {size} on {name} is above {convergence.R_HAT_LIMIT:g}, the "

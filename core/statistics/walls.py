@@ -46,6 +46,7 @@ def pair_cost(theory: Phi4, m: float | np.ndarray) -> np.ndarray:
     return 2 * theory.volume / max(theory.event) * tension(theory, m)
 
 
+@cache
 def smoothing(shape: tuple[int, ...]) -> np.ndarray:
     """Factors exp(-s² p²/2), s = SMOOTHED_OVER, for ``rfftn`` of a field of that shape."""
     p2 = [(2 * np.pi * np.fft.fftfreq(n)) ** 2 for n in shape[:-1]] + [(2 * np.pi * np.fft.rfftfreq(shape[-1])) ** 2]

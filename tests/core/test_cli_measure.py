@@ -106,3 +106,17 @@ def test_bad_input_is_refused_in_one_sentence(capsys, array, tmp_path):
     flat = tmp_path / "flat.npy"
     np.save(flat, np.ones(5))
     refused(capsys, flat, *FREE)
+
+
+def test_an_ensemble_file_knows_its_theory(capsys, tmp_path):
+    path = tmp_path / "small.nc"
+    made = ["ensemble", "phi4", "--L", "4", "--kappa", "0.2", "--lam", "0.022", "--configs", "400", "--chains", "4"]
+    assert main([*made, "--step-size", "0.2", "--therm", "20", "--thin", "1", "--out", str(path)]) == 0
+    capsys.readouterr()
+    report = json.loads(run(capsys, path, "--json")[1])
+    assert (report["n_configs"], report["chains"], report["draws"]) == (400, 4, 100)
+    assert report["couplings"] == {"kappa": 0.2, "lam": 0.022, "shape": [4, 4]}
+    check = report["observables"]["schwinger_dyson"]
+    assert abs(check["value"] - 1) < 4.5 * check["error"]
+    assert report["r_hat"]["phi2"] > 0.99
+    assert report["effective_sample_size"]["phi2"] > 20

@@ -54,18 +54,26 @@ def test_short_chains_raise_r_hat():
     tau = mean(x).tau_int
     assert tau == pytest.approx(0.5 * 1.3 / 0.7, rel=0.1)
     assert r_hat(x) == pytest.approx(r_hat_expected(tau, 20), abs=0.015)
-    assert 1.01 < r_hat(x) < r_hat_limit(tau, 400, 20)
-    assert r_hat_limit(0.5, 4, 10_000) == 1.01
-    assert r_hat_limit(40.0, 4, 100) == 1.01  # a long time is no excuse
-    assert r_hat_limit(math.nan, 4, 3) == 1.01
+    assert 1.01 < r_hat(x) < r_hat_limit(x)
+    assert r_hat_limit(Noise(1).normal(0, (4, 4000)).numpy()) == 1.01
+    assert r_hat_limit(autoregressive(0.95, 400, 20, 2)) == 1.01  # a long time is no excuse
+    assert r_hat_limit(x[:, :3]) == 1.01
+
+
+def test_limit_knows_correlated_distances_from_the_median():
+    # The sign is drawn anew at every draw, the size is AR(1): only the folded series is correlated.
+    sign = np.sign(Noise(8).normal(0, (200, 10)).numpy())
+    x = sign * (1 + 0.3 * autoregressive(0.3, 200, 10, 3))
+    assert mean(x).tau_int < 0.65
+    assert r_hat_expected(mean(x).tau_int, 10) < r_hat(x) < r_hat_limit(x)
 
 
 def test_limit_is_rarely_passed_by_chance():
-    # 200 runs of 8 chains of 60 independent draws: a 3.5 σ limit lets through few; without it 1.01 would not.
+    # 200 runs of 8 chains of 60 independent draws: a 3.5 σ limit lets through few; a limit of 1.01 lets through many.
     runs = Noise(4).normal(0, (200, 8, 60)).numpy()
     found = np.array([r_hat(run) for run in runs])
     assert (found > 1.01).mean() > 0.05
-    assert (found > r_hat_limit(0.5, 8, 60)).mean() < 0.02
+    assert np.mean([r_hat(run) > r_hat_limit(run) for run in runs]) < 0.02
 
 
 def test_nothing_to_compare():

@@ -61,7 +61,9 @@ def test_without_hopping_sites_are_independent():
 def test_free_field():
     theory = Phi4(8, 0.2, 0.0)
     x = free_fields(theory, 4000, 5).reshape(4, 1000, 8, 8)
-    found = measure(theory, [x], independent=True).observables
+    measured = measure(theory, [x], independent=True)
+    assert (measured.chains, measured.draws) == (1, 4000)
+    found = measured.observables
     propagator = theory.free_propagator()
     within(found["v_m2"], propagator[0, 0])
     within(found["chi"], propagator[0, 0] * (1 - 2 / math.pi))
@@ -86,16 +88,16 @@ def test_blocks_do_not_matter():
 
 
 def test_errors_of_correlated_data_cover():
-    """Fields that are constant in space and AR(1) in time: M is normal, τ_int = ½ · 1.7/0.3 = 2.83.
+    """Fields that are constant in space and AR(1) in time: M is normal, τ_int = ½ · 1.9/0.1 = 9.5, and 4.76 for M².
 
     Exactly χ = V (1 - 2/π), U_L = 0, κ_2 = 1 and κ_4 = κ_6 = 0. Over 150 runs the pulls have unit width; it is known
-    to 6 %, and blocks of 10 τ allow 5 % more. Without blocks the width would be √(2 τ of x²) = 1.7.
+    to 6 %, and blocks of 10 τ allow 5 % more. Blocks of a few draws would have a width of 1.5 and more.
     """
-    theory, a = Phi4(2, 0.1, 0.5), 0.7
+    theory, a = Phi4(2, 0.1, 0.5), 0.9
     exact = {"chi": 4 * (1 - 2 / math.pi), "binder": 0.0, "kappa2": 1.0, "kappa4": 0.0, "kappa4_ratio": 0.0}
     exact |= {"v_m2": 4.0, "abs_m": math.sqrt(2 / math.pi), "m": 0.0}
     pulls = {name: [] for name in exact}
-    for x in autoregressive(a, 150, 3000, 9):
+    for x in autoregressive(a, 150, 6000, 9):
         found = measure(theory, [np.tile(x[None, :, None, None], (1, 1, 2, 2))]).observables
         for name, value in exact.items():
             pulls[name].append((found[name].value - value) / found[name].error)
