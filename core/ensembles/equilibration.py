@@ -38,7 +38,7 @@ R_HAT = 1.1
 
 @dataclass(frozen=True)
 class Equilibration:
-    """``steps`` of thermalisation, ``tau`` = τ_int(|M|) in steps, ``acceptance`` (None without a decision)."""
+    """``steps`` of thermalisation; ``tau``, the longer τ_int of |M| and φ², in steps; ``acceptance``, or None."""
 
     steps: int
     tau: float
@@ -160,8 +160,8 @@ class _Run:
         return bool(np.any(self._half[0].max(axis=1) < other._half[0].min()))
 
     def tau(self) -> float:
-        """τ_int of |M| in the second half, in steps."""
-        return integrated_time(self._half[0]).tau * self._stride
+        """The longer τ_int of |M| and of φ² in the second half, in steps."""
+        return max(integrated_time(series).tau for series in self._half) * self._stride
 
 
 def _apart(difference: np.ndarray) -> np.ndarray:

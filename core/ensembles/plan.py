@@ -32,8 +32,9 @@ class Plan:
     """How to make ``chains`` chains of ``draws`` configurations each.
 
     ``parameters`` are complete. ``warm_up`` says whether ``therm`` steps of the algorithm are preceded by some HMC
-    trajectories that are always accepted. ``pilot_acceptance`` and ``pilot_tau`` (τ_int of |M|, in steps) are what
-    the pilots showed, None where none ran. ``warnings`` concern the trust in the ensemble, ``notes`` do not.
+    trajectories that are always accepted. ``pilot_acceptance`` and ``pilot_tau`` (the longer τ_int of |M| and φ², in
+    steps) are what the pilots showed, None where none ran. ``warnings`` concern the trust in the ensemble, ``notes``
+    do not.
     """
 
     theory: Phi4
@@ -112,7 +113,8 @@ def make_plan(request: EnsembleRequest, token: Token | None = None) -> Plan:
     """Decide all that ``request`` leaves open, on pilot chains that are the same whatever the size of the ensemble.
 
     The parameters of the algorithm come from ``automatic``. Thermalisation lasts until pilots from the start asked
-    for and from the opposite kind of start agree (see ``equilibrate``); ``thin`` is 2 τ_int of the pilots' |M|. The
+    for and from the opposite kind of start agree (see ``equilibrate``); ``thin`` is 2 τ_int
+    of the pilots' |M| or φ², whichever is longer. The
     number of chains is that divisor of ``configs`` which makes thermalisation about half of the work, between 16 and
     256 where the configurations suffice. Raises ValueError for parameters that do not fit and Cancelled once
     ``token`` is cancelled.

@@ -9,7 +9,7 @@ import numpy as np
 
 from core.ensembles.plan import Plan
 from core.statistics.autocorrelation import integrated_time
-from core.statistics.convergence import R_HAT_LIMIT, r_hat, r_hat_expected
+from core.statistics.diagnosis import drift_warnings, r_hat_warnings, wall_warnings
 from core.statistics.walls import holds_walls, smoothing
 
 
@@ -36,33 +36,10 @@ def warnings_about(plan: Plan, scalars: dict[str, np.ndarray], last: np.ndarray)
     if rate is not None and rate < 0.01 and not any("acceptance" in sentence for sentence in found):
         unit = plan.algorithm.unit
         found.append(f"the acceptance is {100 * rate:.2g} %: hardly any {unit} changes the field; take a smaller step.")
-    found += _disagreement(scalars)
-    share = float(np.mean(_walls(plan, last)))
-    if share > 0:
-        found.append(
-            f"domain walls persist in {100 * share:.3g} % of the last configurations: not in equilibrium deep in the "
-            "broken phase; start ordered or thermalise longer."
-        )
-    return found
-
-
-def _disagreement(scalars: dict[str, np.ndarray]) -> list[str]:
-    """R̂ of |M| and of φ² above 1.01, unless that may well be chance in chains of so few draws."""
-    chains, draws = scalars["magnetisation"].shape
-    tau = tau_of_abs_m(scalars["magnetisation"])
-    if chains < 2 or tau is None:
-        return []
-    chance = 2.5 / (draws // 2) / math.sqrt(chains)  # five standard deviations of R̂ for independent draws
-    limit = max(R_HAT_LIMIT, r_hat_expected(min(tau, 1.0), draws) + chance)
-    sentences = []
-    for what, series in (("|M|", np.abs(scalars["magnetisation"])), ("φ²", scalars["phi_squared"])):
-        value = r_hat(series)
-        if value > limit:
-            sentences.append(
-                f"R̂ of {what} is {value:.3f} > {R_HAT_LIMIT}: the chains disagree, since they are too short "
-                f"(τ_int of |M| is about {tau:.3g} draws of {draws}) or not in equilibrium."
-            )
-    return sentences
+    if scalars["magnetisation"].shape[1] > 1:
+        series = {"|M|": np.abs(scalars["magnetisation"]), "φ²": scalars["phi_squared"]}
+        found += r_hat_warnings(series) + drift_warnings(series)
+    return found + wall_warnings(_walls(plan, last)[:, None])
 
 
 def _walls(plan: Plan, last: np.ndarray) -> np.ndarray:

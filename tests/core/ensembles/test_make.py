@@ -301,8 +301,8 @@ def test_acceptance_0_is_reported(tmp_path):
 def test_a_hot_start_deep_in_the_broken_phase_is_reported(tmp_path):
     hot = EnsembleRequest(Phi4(32, 0.4, 0.022), "hmc", 240, 12, 40, 2, start="hot")
     sentences = " ".join(make_ensemble(hot, tmp_path / "F.nc").warnings)
-    assert "R̂ of |M|" in sentences
-    assert "domain walls persist" in sentences
+    assert "R̂" in sentences
+    assert "hold a domain wall" in sentences
 
 
 def test_a_langevin_chain_that_runs_away_ends_the_run(tmp_path):
