@@ -146,7 +146,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size
 caption { text-align: left; padding: 4px 0; opacity: .75; }
 th, td { padding: 3px 14px 3px 0; text-align: left; white-space: nowrap; }
 thead th { border-bottom: 1px solid currentColor; font-weight: 600; }
-tbody tr:first-child td, tbody tr:first-child th { border-bottom: 1px solid #8886; }
+table:not(.pairs) tbody tr:first-child :is(td, th) { border-bottom: 1px solid #8886; }
 tbody th { font-weight: 500; }
 .far { color: #d0267b; }
 """

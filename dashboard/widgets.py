@@ -66,7 +66,10 @@ def _number(state: param.Parameterized, parameter: Any, options: dict[str, Any])
     if low > 0 and high / low >= LOGARITHMIC:
         return _logarithmic(state, parameter, low, high, options)
     if whole:
-        return pmui.IntSlider.from_param(parameter, **{"step": parameter.step or 1, "format": "0,0", **options})
+        label = _text(getattr(state, str(parameter.name)))
+        slider = pmui.IntSlider.from_param(parameter, **{"step": parameter.step or 1, "value_label": label, **options})
+        state.param.watch(lambda event: slider.param.update(value_label=_text(event.new)), str(parameter.name))
+        return slider
     slider = pmui.FloatSlider(
         start=low, end=high, step=parameter.step or round_down(high - low) / 500, value=getattr(state, parameter.name),
         **{"format": "0[.]000", **options},

@@ -71,3 +71,13 @@ def test_text_stands_out_from_its_ground(page, dashboard, theme):
       return bad
     }""")
     assert low == []
+
+
+def test_buttons_are_named_by_their_labels(page, dashboard):
+    """What a button does is its description, not its name."""
+    opened(page, f"{dashboard}?page=field&L=16&configurations=32&trajectories=60&paths=32&steps=20")
+    button = page.get_by_role("button", name="Broken, κ = 0.40", exact=True)
+    expect(button).to_be_visible()
+    assert "λ = 0.022" in (button.get_attribute("title") or "")
+    button.click()
+    page.wait_for_url("**kappa=0.4&**")

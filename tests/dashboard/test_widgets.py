@@ -13,6 +13,7 @@ class State(param.Parameterized):
     paths = param.Integer(20_000, bounds=(500, 500_000), doc="How many.")
     epsilon = param.Number(0.05, bounds=(0.001, 0.5), doc="Step.")
     steps = param.Integer(40, bounds=(5, 200), doc="Steps.")
+    many = param.Integer(2000, bounds=(0, 20_000), step=50, doc="Many.")
     seed = param.Integer(0, bounds=(0, 2**31 - 1), doc="Seed.")
     free = param.Number(1.0, doc="Any number.")
     loop = param.Boolean(False, doc="Again and again.")
@@ -89,3 +90,13 @@ def test_labels_may_be_given():
 @pytest.mark.parametrize(("span", "expected"), [(49.0, 20.0), (8.0, 5.0), (0.2, 0.2), (1.0, 1.0), (99.9, 50.0)])
 def test_round_down(span, expected):
     assert round_down(span) == pytest.approx(expected)
+
+
+def test_whole_numbers_are_shown_in_groups_of_three():
+    state = State()
+    slider = control(state, "many")
+    assert slider.value_label == "2\u202f000"
+    slider.value = 1500
+    assert state.many == 1500
+    assert slider.value_label == "1\u202f500"
+    assert slider.step == 50

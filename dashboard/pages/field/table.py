@@ -46,6 +46,6 @@ def table_html(run: FieldRun) -> str:
         f"coloured deviations are more than {FAR:g} errors."
     )
     return (
-        f"<table><caption>{html.escape(caption)}</caption><thead><tr><th></th><th>ensemble</th>"
+        f"<table class=pairs><caption>{html.escape(caption)}</caption><thead><tr><th></th><th>ensemble</th>"
         f"<th>after the round trip</th><th>deviation</th></tr></thead><tbody>{''.join(body)}</tbody></table>"
     )

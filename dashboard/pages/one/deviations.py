@@ -14,7 +14,7 @@ from dashboard.stage import colour
 hv.extension("bokeh")  # type: ignore[operator]
 setattr(hv.renderer("bokeh"), "webgl", False)  # noqa: B010  slower than canvas where the browser draws in software
 
-COLOURS = ("data", "accent", "forward", "k4", "k1", "k6")
+COLOURS = ("data", "fp", "forward", "k4", "k1", "learned")
 ROOM = 1.08  # of the axis, beyond the farthest point with its error
 ZERO = 1e-9  # below this share of κ₂^{n/2} an exact cumulant counts as 0, and has no relative deviation
 
@@ -58,6 +58,7 @@ def deviations(rows: Sequence[Row], dark: bool) -> hv.Overlay:
         ylim=(-ROOM * reach, ROOM * reach),
         legend_position="right",
         show_grid=True,
+        default_tools=["save"],  # a wheel that zooms would stop the page from being scrolled
         toolbar="above",
         fontsize={"labels": "10pt", "ticks": "10pt", "legend": "9pt", "title": "11pt"},
     )

@@ -92,4 +92,4 @@ def test_each_row_has_a_colour_of_the_theme():
     for dark in (False, True):
         rows = [Row("exact", Estimate(EXACT, np.zeros(9))), row("a", 1.0), row("b", 1.1)]
         inks = [p.opts.get("style").kwargs["color"] for p in parts(deviations(rows, dark), hv.Scatter)]
-        assert inks == [colour("data", dark), colour("accent", dark)]
+        assert inks == [colour("data", dark), colour("fp", dark)]
