@@ -102,6 +102,7 @@ class Simulation:
         x = self._started(start, chains)
         self._state = self._algorithm.start(theory, x, **parameters)
         self._warm()
+        self._good = x
         self._last = float("nan"), float("nan")
         self._reset = ""
         self._begin("start")
@@ -200,11 +201,13 @@ class Simulation:
         """Carry out the waiting commands, then take ``updates`` steps of every chain (0 only carries out commands).
 
         ``measure`` also adds the final fields to the costlier statistics (sites, moments, correlations). Where a
-        chain runs away the last good fields stay and the frame's ``problem`` says so; nothing moves until a command
-        changes that. Raises Cancelled once ``token`` is cancelled.
+        chain runs away the fields from before come back and the frame's ``problem`` says so; nothing moves until a
+        command changes that. Raises Cancelled once ``token`` is cancelled.
         """
         with self._running:
             self._obey()
+            if not self._algorithm.exact and float(self._state.x.abs().max()) < 2 * self.statistics.edges[-1]:
+                self._good = self._state.x
             done = 0
             began = time.perf_counter()
             while done < updates and not self._problem:
@@ -232,6 +235,11 @@ class Simulation:
         """Put a warm-up before what comes."""
         self._warming = WARM_UP if self._algorithm.name in WHOLE_FIELD else 0
 
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The algorithm's parameters in use."""
+        return self._parameters
+
     def _step(self) -> None:
         if self._warming:
             self._warm_step()
@@ -240,7 +248,8 @@ class Simulation:
             new, info = self._algorithm.step(self._state, self.noise)
         except FloatingPointError as error:
             text = str(error)
-            self._problem = text[:1].upper() + text[1:] + ". The last field before is shown."
+            self._problem = text[:1].upper() + text[1:] + ". The field is shown as it was before."
+            self._replace(self._algorithm, self._theory, self._parameters, self._good, self._state.count)
             return
         self._state = new
         rate = info.total_accepted() / len(new.x)

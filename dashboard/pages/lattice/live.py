@@ -186,19 +186,22 @@ class LiveView:
             self.single.disabled = not still
 
     def _build(self) -> None:
+        """A simulation from nothing, in place of the one there may be."""
         try:
             theory, name, given = self._wanted()
-            self._simulation = Simulation(
+            self._simulation = simulation = Simulation(
                 theory, name, provisional_parameters(name, theory, **given), self.state.chains,
                 str(self.state.start), int(self.state.seed),  # type: ignore[arg-type]
             )  # fmt: skip
         except ValueError as problem:
             self._fail(problem)
             return
-        self.runner = Runner(
-            self._simulation, self._show, lambda error: self.live.soon(self._fail, error), lambda: self.field.watched
-        )
-        self.runner.speed = float(self.state.speed)  # type: ignore[arg-type]
+        if self.runner is None:
+            self.runner = Runner(
+                simulation, self._show, lambda error: self.live.soon(self._fail, error), lambda: self.field.watched
+            )
+            self.runner.speed = float(self.state.speed)  # type: ignore[arg-type]
+        self.runner.simulation = simulation
         self.runner.start()
         self._tune()
 
@@ -217,8 +220,10 @@ class LiveView:
     def _preset(self, event: Any) -> None:
         preset = PRESETS.get(event.new)
         if preset is not None and event.new != self.state.preset:
+            same = preset.start == self.state.start
             self.state.param.update(kappa=preset.kappa, lam=preset.lam, start=preset.start)
-            self._restart()
+            if same:
+                self._restart()  # another start does so by itself
 
     def _steered(self, *_: Any) -> None:
         """Other couplings: the field stays."""
@@ -227,28 +232,37 @@ class LiveView:
             theory=theory, parameters=provisional_parameters(name, theory, **given) if name == "langevin" else None
         ))  # fmt: skip
 
-    def _other_method(self, event: Any) -> None:
-        if event.name == "step_size" and self.state.auto_step:
+    def _other_method(self, *events: Any) -> None:
+        names = {event.name for event in events}
+        if names == {"step_size"} and self.state.auto_step:
             return
         self._arrange()
+        if names == {"auto_step"} and not self.state.auto_step and self._take_over():
+            return
         self._with_theory(lambda simulation, theory, name, given: simulation.steer(
             algorithm=name, parameters=provisional_parameters(name, theory, **given)
         ))  # fmt: skip
 
-    def _anew(self, event: Any) -> None:
+    def _take_over(self) -> bool:
+        """Begin setting the step size by hand from the one in use; True where that changes it."""
+        if self._simulation is None:
+            return False
+        low, high = self.state.param["step_size"].bounds
+        used = min(high, max(low, float(f"{self._simulation.parameters['step_size']:.2g}")))
+        changes = used != self.state.step_size
+        self.state.step_size = used
+        return changes
+
+    def _anew(self, *events: Any) -> None:
         """New fields, where the present ones do not fit; a new seed begins from nothing."""
-        if event.name == "shown" and self._simulation is not None and len(self._simulation.state.x) >= event.new:
-            return
-        if event.name == "seed" and self.runner is not None:
-            theory, name, given = self._wanted()
-            self._simulation = self.runner.simulation = Simulation(
-                theory, name, provisional_parameters(name, theory, **given), self.state.chains, str(self.state.start),
-                event.new,
-            )  # fmt: skip
-            self._tune()
+        names = {event.name for event in events}
+        if names == {"shown"} and self._simulation is not None and len(self._simulation.state.x) >= events[0].new:
             return
         self._arrange()
-        self._restart()
+        if "seed" in names and self.runner is not None:
+            self._build()
+        else:
+            self._restart()
 
     def _restart(self, *_: Any) -> None:
         self._limit = 0.0
@@ -264,6 +278,7 @@ class LiveView:
         except ValueError as problem:
             self._fail(problem)
             return
+        self.field.error = ""
         self._tune()
 
     def _tune(self) -> None:
@@ -329,8 +344,6 @@ class LiveView:
             for pane, text in ((self.line, line), (self.numbers, numbers), (self.method, method)):
                 if text and pane.object != text:
                     pane.object = text
-            if self.field.error:
-                self.field.error = ""
         self._told.set()
 
     def _fail(self, error: Exception) -> None:

@@ -14,7 +14,7 @@ PICTURES = 25
 """Pictures a second, at most."""
 BUSY = 0.06
 """Seconds that a block may compute, so that commands and pictures do not wait long."""
-MEASURE_EVERY = 0.1
+MEASURE_EVERY = 0.2
 """Seconds between measurements of what costs more than a step of a fast algorithm."""
 REST = 0.5
 """Seconds between looks whether there is anything to do."""
