@@ -355,3 +355,32 @@ def test_a_place_that_cannot_be_written(tmp_path):
         make_ensemble(request(), tmp_path)
     with pytest.raises(OSError, match="could not be written"):
         make_ensemble(request(), "/proc/F.nc")
+
+
+def test_an_interrupted_extension_loses_nothing_of_the_file(tmp_path, tiny_blocks, monkeypatch):
+    path = tmp_path / "F.nc"
+    make_ensemble(request(chains=8, configs=16), path)
+    before = path.read_bytes()
+    monkeypatch.setattr(run, "GROUP_BYTES", 3 * 4 * THEORY.volume)
+    stop = StopAfter("sampling", 4)  # three chains have six draws now, more than the file in all
+    result = make_ensemble(request(chains=8, configs=48), path, resume=True, progress=stop, token=stop.token)
+    assert (result.n_configs, result.complete) == (16, False)
+    assert path.read_bytes() == before
+    make_ensemble(request(chains=8, configs=48), path, resume=True)
+    make_ensemble(request(chains=8, configs=48), tmp_path / "whole.nc")
+    assert_same(path, tmp_path / "whole.nc")
+    assert names(tmp_path) == ["F.nc", "whole.nc"]
+
+
+def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
+    path = tmp_path / "F.nc"
+
+    def put_one_there(progress):
+        if progress.phase == "writing":
+            path.write_text("theirs")
+
+    with pytest.raises(FileExistsError, match="has appeared meanwhile; move it away and go on with resume"):
+        make_ensemble(request(), path, progress=put_one_there)
+    assert path.read_text() == "theirs"
+    path.unlink()
+    assert make_ensemble(request(), path, resume=True).complete
