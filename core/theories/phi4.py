@@ -73,6 +73,36 @@ class Phi4:
         excess = 2 * self.d * self.kappa - 1 + 2 * self.lam
         return math.sqrt(excess / (2 * self.lam)) if excess > 0 else 0.0
 
+    @property
+    def continuum(self) -> tuple[float, float]:
+        """((a m_0)², λ_0) = ((1 - 2λ)/κ - 2d, 6λ/κ²), the bare mass squared and coupling, for κ > 0.
+
+        They belong to ``φ_0 = √(2κ) φ`` with ``S = Σ [½ (∂φ_0)² + ½ m_0² φ_0² + λ_0 φ_0⁴/4!]``. Raises ValueError for
+        κ = 0, where there is no such field.
+        """
+        if self.kappa == 0:
+            raise ValueError("kappa must be positive for a bare mass, got 0: without hopping there is no continuum")
+        return (1 - 2 * self.lam) / self.kappa - 2 * self.d, 6 * self.lam / self.kappa**2
+
+    @classmethod
+    def from_continuum(cls, L: int | tuple[int, ...], mass_squared: float, coupling: float) -> Phi4:
+        """The theory with these ((a m_0)², λ_0), the inverse of ``continuum``.
+
+        κ is the positive root of ``λ_0 κ²/3 + ((a m_0)² + 2d) κ = 1``. Raises ValueError for numbers that are not
+        finite, λ_0 < 0, and λ_0 = 0 with (a m_0)² <= 0.
+        """
+        if not (math.isfinite(mass_squared) and math.isfinite(coupling) and coupling >= 0):
+            raise ValueError(
+                f"mass_squared must be finite and coupling finite and at least 0, got {mass_squared} and {coupling}"
+            )
+        if coupling == 0 and mass_squared <= 0:
+            raise ValueError(f"mass_squared must be positive without a coupling, got {mass_squared}")
+        half = (mass_squared + 2 * (len(L) if isinstance(L, tuple) else 2)) / 2
+        root = math.hypot(half, math.sqrt(coupling / 3))
+        # Both forms are the same number; each avoids the difference of two that are nearly equal.
+        kappa = 1 / (root + half) if half > 0 else (root - half) / (coupling / 3)
+        return cls(L, kappa, coupling * kappa**2 / 6)
+
     def action(self, x: Tensor) -> Tensor:
         """S(x), shape (n,), float64."""
         x = x.double()

@@ -36,6 +36,40 @@ def test_action_of_a_hand_made_field():
     assert Phi4(3, kappa, lam).action(x).item() == pytest.approx(by_hand, rel=1e-14)
 
 
+@pytest.mark.parametrize("theory", [Phi4(6, 0.27, 0.022), Phi4((4, 4, 4), 0.4, 0.5), Phi4((8,), 0.3, 0.0)])
+def test_the_action_is_that_of_a_massive_field_with_a_coupling(theory):
+    mass_squared, coupling = theory.continuum
+    x = torch.randn(3, *theory.event, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    field, axes = math.sqrt(2 * theory.kappa) * x, range(1, x.ndim)
+    gradient = sum((field.roll(-1, axis) - field).square() for axis in axes)
+    density = gradient / 2 + mass_squared * field**2 / 2 + coupling * field**4 / math.factorial(4)
+    torch.testing.assert_close(theory.action(x), density.flatten(1).sum(1), rtol=1e-12, atol=1e-10)
+
+
+@pytest.mark.parametrize("couplings", [(0.27, 0.022), (0.4, 0.5), (0.2, 0.0), (5.0, 1.0), (1e-3, 0.1), (0.3, 0.6)])
+@pytest.mark.parametrize("L", [8, (4, 4, 4)])
+def test_couplings_come_back_from_the_continuum(L, couplings):
+    if couplings == (0.2, 0.0) and L != 8:
+        couplings = (0.1, 0.0)  # a free field in three dimensions needs κ < 1/6
+    theory = Phi4(L, *couplings)
+    again = Phi4.from_continuum(L, *theory.continuum)
+    assert (again.kappa, again.lam) == pytest.approx(couplings, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [((0.0, 0.0), "mass_squared"), ((1.0, -1.0), "coupling"), ((math.nan, 1.0), "mass_squared")],
+)
+def test_a_bad_continuum_is_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Phi4.from_continuum(8, *arguments)
+
+
+def test_no_hopping_no_continuum():
+    with pytest.raises(ValueError, match="kappa"):
+        _ = Phi4(8, 0.0, 0.1).continuum
+
+
 def test_each_link_of_a_2x2_lattice_counts_twice():
     x = fields(Phi4(2, 0.2, 0.1))
     expected = 2 * (x.flip(1) + x.flip(2))
