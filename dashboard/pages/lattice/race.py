@@ -30,6 +30,8 @@ LONGEST = 120.0
 """Seconds of work of each algorithm after which a race ends."""
 IDLE = 0.2
 """Seconds between looks whether anybody watches again."""
+HEIGHT = "max(390px, calc(100vh - 395px))"
+"""Of the picture; the table below it is in sight without scrolling where the window allows."""
 Key = tuple[Phi4, tuple[str, ...], int]
 
 
@@ -39,9 +41,7 @@ class RaceView:
     def __init__(self, shell: Shell, state: LatticeState) -> None:
         self.shell, self.state = shell, state
         fill: dict[str, Any] = {"controls": False, "dark": shell.param.dark, "margin": (0, 4)}
-        self.stage = Stage(
-            height=None, min_height=330, sizing_mode="stretch_both", label="A race of algorithms", **fill
-        )
+        self.stage = Stage(height=None, sizing_mode="stretch_both", label="A race of algorithms", **fill)
         self.slowing = Stage(
             height=230, sizing_mode="stretch_width", label="τ_int against the size of the lattice", **fill
         )
@@ -119,15 +119,11 @@ class RaceView:
             pn.Column(self.slowing, margin=0, styles={"flex": "1 1 280px", "min-width": "0"}),
             flex_wrap="wrap", gap="6px", margin=0, sizing_mode="stretch_width",
         )  # fmt: skip
-        upper = pn.Column(
-            top,
-            self.stage,
-            margin=0,
-            sizing_mode="stretch_width",
-            styles={"height": "max(440px, calc(100vh - 350px))", "flex": "none"},
-        )
         explanation = pn.pane.Markdown(EXPLANATION, margin=(0, 14), sizing_mode="stretch_width")
-        return pn.Column(upper, below, explanation, sizing_mode="stretch_width", margin=0)
+        picture = pn.FlexBox(
+            self.stage, margin=0, sizing_mode="stretch_width", styles={"height": HEIGHT, "flex": "none"}
+        )
+        return pn.Column(top, picture, below, explanation, sizing_mode="stretch_width", margin=0)
 
     def _changed(self, *_: Any) -> None:
         if self._open:

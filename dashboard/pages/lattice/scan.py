@@ -21,6 +21,7 @@ from dashboard.stage import Stage
 from dashboard.widgets import controls
 
 SIZES = (8, 16, 32, 64)
+HEIGHT = "max(340px, calc(100vh - 330px))"
 TELL_EVERY = 0.2
 """Seconds between reports of progress."""
 
@@ -54,7 +55,7 @@ class ScanView:
         self.state = state
         self.settings = ScanSettings()
         self.stage = Stage(
-            height=None, min_height=320, sizing_mode="stretch_both", controls=False, dark=shell.param.dark,
+            height=None, sizing_mode="stretch_both", controls=False, dark=shell.param.dark,
             label="Magnetisation, susceptibility and Binder cumulant against κ", margin=(0, 4),
         )  # fmt: skip
         self.text = pn.pane.HTML(
@@ -147,14 +148,11 @@ class ScanView:
 
     def _layout(self) -> Any:
         top = pn.Row(self.start, self.cancel, self.line, self.bar, margin=0, sizing_mode="stretch_width")
-        upper = pn.Column(
-            self.stage,
-            margin=0,
-            sizing_mode="stretch_width",
-            styles={"height": "max(340px, calc(100vh - 330px))", "flex": "none"},
-        )
         explanation = pn.pane.Markdown(EXPLANATION, margin=(0, 14), sizing_mode="stretch_width")
-        return pn.Column(top, upper, self.text, explanation, sizing_mode="stretch_width", margin=0)
+        picture = pn.FlexBox(
+            self.stage, margin=0, sizing_mode="stretch_width", styles={"height": HEIGHT, "flex": "none"}
+        )
+        return pn.Column(top, picture, self.text, explanation, sizing_mode="stretch_width", margin=0)
 
     def _stages(self, request: ScanRequest, token: Token) -> Iterator[tuple[ScanRequest, list[ScanReport] | None]]:
         """Reports, those without a point only now and then; None at the end."""
