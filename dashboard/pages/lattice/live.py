@@ -16,6 +16,8 @@ from core.samplers.algorithms import find
 from core.samplers.simulation import Frame, Simulation, live_parameters, provisional_parameters
 from core.theories.phi4 import Phi4
 from dashboard.live import Live, sentence
+from dashboard.pages.lattice.health_card import HEIGHT as HEALTH_HEIGHT
+from dashboard.pages.lattice.health_card import HealthWatch
 from dashboard.pages.lattice.numbers import below_the_field, settings, summary, updates
 from dashboard.pages.lattice.runner import Runner
 from dashboard.pages.lattice.scene import colour_limit, field_scene, observables_scene, tile_at, tile_extent
@@ -31,7 +33,7 @@ SETTLE = 0.2
 """Seconds that the controls must rest before a step size is tuned."""
 SLOWNESS = 0.9
 """How much of the last colour scale is kept from picture to picture, so that colours do not flicker."""
-HEIGHT = "max(500px, calc(100vh - 104px))"
+HEIGHT = f"max(440px, calc(100vh - {104 + HEALTH_HEIGHT}px))"
 METHOD = ("algorithm", "auto_step", "step_size", "flip", "fourier", "kind", "integrator", "overrelaxation")
 FIELDS = ("L", "start", "seed", "shown")
 
@@ -60,13 +62,15 @@ class LiveView:
         names = [name for name in state.param if name not in ("name", "tab", "brush", "group", "radius")]
         self.widgets = controls(state, names, LABELS)
         self.sidebar = self._sidebar()
-        self.main = [self._layout()]
+        self.health = HealthWatch(shell)
+        self.main = [self._layout(), self.health.card]
         self.live = Live(self._deliver, self._fail)
         self._told = threading.Event()
         self._told.set()
         self._limit = 0.0
         self._curves = self._written = 0.0
         self._tile = 0
+        self._asked: tuple[Phi4, str, dict[str, Any]] | None = None  # what is being tuned
         self._simulation: Simulation | None = None
         self.runner: Runner | None = None
         self.field.on_paint(self._paint)
@@ -121,10 +125,10 @@ class LiveView:
         ]  # fmt: skip
 
     def _layout(self) -> Any:
-        self.run = _button("Pause", "run", "Hold the chains, or let them go on (space).", color="primary")
-        self.single = _button("Step", "single", "One update while paused.", variant="outlined", disabled=True)
-        self.again = _button("Start again", "again", "New fields from the chosen start.", variant="outlined")
-        self.forget = _button("Forget the past", "forget", "Begin the statistics anew.", variant="outlined")
+        self.run = _button("Pause", "run", color="primary", width=78)
+        self.single = _button("Step", "single", variant="outlined", disabled=True, width=64)
+        self.again = _button("Start again", "again", variant="outlined")
+        self.forget = _button("Forget the past", "forget", variant="outlined")
         self.run.on_click(lambda _: self.pause(not (self.runner and self.runner.paused)))
         self.single.on_click(lambda _: self.runner and self.runner.step())
         self.again.on_click(self._restart)
@@ -282,7 +286,7 @@ class LiveView:
         self._tune()
 
     def _tune(self) -> None:
-        theory, name, given = self._wanted()
+        theory, name, given = self._asked = self._wanted()
         self.live.submit(partial(self._tuning, name, theory, given))
 
     def _tuning(self, name: str, theory: Phi4, given: dict[str, Any], token: Token) -> Iterator[Any]:
@@ -292,7 +296,7 @@ class LiveView:
 
     def _deliver(self, result: tuple[str, Phi4, dict[str, Any], dict[str, Any]]) -> None:
         name, theory, given, parameters = result
-        if (theory, name, given) == self._wanted():
+        if (theory, name, given) == self._asked:
             self._order(lambda simulation: simulation.steer(parameters=parameters))
 
     def _paint(self, points: list[tuple[float, float]], begins: bool) -> None:
@@ -322,6 +326,7 @@ class LiveView:
         if simulation is None or runner is None or not frame.since:
             self._tell(frame, "")
             return
+        self.health.look(simulation)
         paused = runner.paused
         unit = updates(frame.algorithm)
         if paused or now - self._curves > CURVES_EVERY:
@@ -347,10 +352,10 @@ class LiveView:
         self._told.set()
 
     def _fail(self, error: Exception) -> None:
+        self._asked = None
         self.field.error = sentence(error)
 
 
-def _button(label: str, name: str, what: str, **look: Any) -> pmui.Button:
-    return pmui.Button(
-        label=label, css_classes=[f"control-live-{name}"], description=what, size="small", margin=(6, 4, 4, 8), **look
-    )
+def _button(label: str, name: str, **look: Any) -> pmui.Button:
+    """Without a tooltip: it would lie over the next button."""
+    return pmui.Button(label=label, css_classes=[f"control-live-{name}"], size="small", margin=(6, 4, 4, 8), **look)

@@ -53,7 +53,7 @@ def below_the_field(frame: Frame, preset: str, start: str) -> str:
 
 
 def _happened(frame: Frame) -> str:
-    if frame.warming:
+    if frame.warming and frame.reset != "a stroke":
         return f" <b>Warming up:</b> {frame.warming} more trajectories that are always accepted."
     reason = RESETS[frame.reset]
     since = f"Statistics of {thousands(frame.since)} {updates(frame.algorithm)}"
