@@ -236,6 +236,11 @@ class Simulation:
         self._warming = WARM_UP if self._algorithm.name in WHOLE_FIELD else 0
 
     @property
+    def algorithm(self) -> str:
+        """Name of the algorithm in use."""
+        return self._algorithm.name
+
+    @property
     def parameters(self) -> Mapping[str, Any]:
         """The algorithm's parameters in use."""
         return self._parameters

@@ -82,9 +82,9 @@ def wall_warnings(walls: np.ndarray) -> list[str]:
     if fraction <= FEW:
         return []
     last = float(np.mean(walls[:, -1])) if walls.shape[1] > 1 else fraction
-    persist = f", and {100 * last:.2g} % of the last ones" if walls.shape[1] > 1 and len(walls) > 1 else ""
+    persist = f", and {100 * last:.3g} % of the last ones" if walls.shape[1] > 1 and len(walls) > 1 else ""
     return [
-        f"Not in equilibrium: {100 * fraction:.2g} % of the configurations hold a domain wall{persist}; walls "
+        f"Not in equilibrium: {100 * fraction:.3g} % of the configurations hold a domain wall{persist}; walls "
         "have no weight so deep in the broken phase, and stay after a hot start."
     ]
 
@@ -99,7 +99,7 @@ def magnetisation_warnings(theory: Phi4, m: np.ndarray) -> list[str]:
     if small <= FEW:
         return []
     return [
-        f"The distribution of |M| looks like that of a hot start: it reaches {usual:.3g}, yet {100 * small:.2g} % of "
+        f"The distribution of |M| looks like that of a hot start: it reaches {usual:.3g}, yet {100 * small:.3g} % of "
         "the configurations have less than half of that."
     ]
 

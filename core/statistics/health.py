@@ -42,16 +42,19 @@ def health(
     independent: bool = False,
     unit: str = "sweep",
     per_draw: float = 1.0,
+    longer: tuple[Measured, int] | None = None,
 ) -> list[Check]:
     """Seven checks: thermalised, acceptance, ⟨e^{-ΔH}⟩ = 1, reversibility, walls, τ_int, precision.
 
     ``m`` and ``phi2`` are M and V⁻¹ Σ φ² of each configuration, (chains, draws), the beginning left out. ``acceptance``
     is a fraction; ``boltzmann`` the value and error of ⟨e^{-ΔH}⟩ (see ``boltzmann_average``); ``reversibility`` the
     largest |Δφ| after a trajectory there and back; ``walls`` the fraction of configurations with domain walls. What is
-    None is not known, and grey. ``unit`` names one update of a chain, of which a draw takes ``per_draw``.
+    None is not known, and grey. ``unit`` names one update of a chain, of which a draw takes ``per_draw``. ``longer``
+    is ⟨|M|⟩ from more draws of each chain than the series have, and their number, for the precision.
     """
     abs_m, phi2 = np.abs(as_chains(m)), as_chains(phi2)
     measured = mean(abs_m, independent)
+    best, draws = longer or (measured, abs_m.shape[1])
     return [
         thermalised({"|M|": abs_m, "φ²": phi2}, independent),
         accepted(acceptance),
@@ -59,7 +62,7 @@ def health(
         reversible(reversibility),
         without_walls(walls),
         autocorrelation_known(measured, abs_m.shape[0], abs_m.shape[1], independent),
-        precision(measured, abs_m.shape[0], abs_m.size, unit, per_draw),
+        precision(best, abs_m.shape[0], abs_m.shape[0] * draws, unit, per_draw),
     ]
 
 
@@ -142,7 +145,7 @@ def without_walls(fraction: float | None) -> Check:
     if fraction > 0:
         level: Level = "red" if fraction > diagnosis.FEW else "amber"
         return Check(
-            name, level, f"{100 * fraction:.2g} % of the configurations hold a wall, not an equilibrium state."
+            name, level, f"{100 * fraction:.3g} % of the configurations hold a wall, not an equilibrium state."
         )
     return Check(name, "green", "No domain walls but those that equilibrium has.")
 
@@ -158,10 +161,15 @@ def autocorrelation_known(measured: Measured, chains: int, draws: int, independe
     length = chains * draws / measured.tau_int
     if diagnosis.length_warnings({"|M|": measured}, chains, draws):
         sentence = (
-            f"τ_int of |M| is about {tau} draws, and the run only {length:.2g} times as long: errors may be small."
+            f"τ_int of |M| is about {tau} draws, and the run only {_times(length)} times as long: errors may be small."
         )
         return Check(name, "red" if length < 10 else "amber", sentence)
-    return Check(name, "green", f"τ_int of |M| is {tau} draws, and the run {length:.2g} times as long.")
+    return Check(name, "green", f"τ_int of |M| is {tau} draws, and the run {_times(length)} times as long.")
+
+
+def _times(number: float) -> str:
+    """Two digits, without a power of ten."""
+    return thousands(int(float(f"{number:.2g}"))) if number >= 10 else f"{number:.2g}"
 
 
 def precision(measured: Measured, chains: int, configurations: int, unit: str = "sweep", per_draw: float = 1) -> Check:

@@ -124,6 +124,7 @@ class RunningStatistics:
         self._remembered = -1, float("nan")
         self._ring = {name: np.full((chains, WINDOW), np.nan) for name in SCALARS}
         self._decisions = np.full((2, WINDOW), np.nan)
+        self._log_ratios = np.full((chains, WINDOW), np.nan)
         self._scalars = Blocks(chains, len(_MEANS))
         self.edges = np.linspace(-reach, reach, BINS + 1)
         self._sites = np.zeros(BINS)
@@ -142,7 +143,9 @@ class RunningStatistics:
         for name, value in values.items():
             self._ring[name][:, place] = value
         boltzmann, spread = np.full(self.chains, np.nan), np.nan
+        self._log_ratios[:, place] = np.nan
         if log_ratio is not None:
+            self._log_ratios[:, place] = log_ratio.double().numpy()
             boltzmann = torch.exp(log_ratio.double().clamp(max=50.0)).numpy()
             spread = float(log_ratio.double().abs().mean())
         self._decisions[:, place] = rate, spread
@@ -190,7 +193,7 @@ class RunningStatistics:
             empty = np.full(len(blocks), nan)
             mean = float(running[-1]) if len(blocks) else nan
             return Average(mean, nan, nan, nan, False, np.ones(1), first + ends, running, empty)
-        variance = float(np.var(self._settled(name)))
+        variance = float(np.var(self.settled(name)))
         error = np.sqrt(2 * found.tau * variance / (ends * self.chains))
         settled = found.tau * ENOUGH < min(self.steps, WINDOW) * 3 / 4
         return Average(
@@ -200,7 +203,7 @@ class RunningStatistics:
 
     def autocorrelation(self, name: str) -> Autocorrelation | None:
         """τ_int of a scalar from the kept steps, less the first quarter of the run; None for too few of them."""
-        series = self._settled(name)
+        series = self.settled(name)
         return integrated_time(series) if series.shape[1] >= 20 else None
 
     def memory(self) -> float:
@@ -212,13 +215,22 @@ class RunningStatistics:
             self._remembered = self.steps, max(taus, default=float("nan")) / kept
         return self._remembered[1]
 
-    def _settled(self, name: str) -> np.ndarray:
-        kept = min(self.steps - self.steps // 4, WINDOW)
-        return self.recent(name, kept)[1]
+    def settled(self, name: str) -> np.ndarray:
+        """One of `SCALARS` at the kept steps, less the first quarter of the run, (chains, steps)."""
+        return self.recent(name, self._kept)[1]
+
+    def log_ratios(self) -> np.ndarray:
+        """log A = -ΔH of all chains at the same steps, those without a decision left out, (chains, steps)."""
+        values = self._log_ratios[:, self._places(self._kept)[1]]
+        return values[:, np.isfinite(values).all(0)]
+
+    @property
+    def _kept(self) -> int:
+        return min(self.steps - self.steps // 4, WINDOW)
 
     def magnetisations(self) -> np.ndarray:
         """M of all chains at the kept steps, less the first quarter of the run, (chains, steps)."""
-        return self._settled("m")
+        return self.settled("m")
 
     def binder(self) -> Estimate:
         """U_L = 1 - ⟨M⁴⟩/(3⟨M²⟩²)."""
