@@ -255,7 +255,7 @@ def verdict(standings: Sequence[Standing]) -> str:
         if factor - 1 < 2 * error:
             parts.append(f"{other.variant.title} is as fast within the errors")
         else:
-            parts.append(f"{other.variant.title} works {factor:.2g} times as long for an independent configuration")
+            parts.append(f"{other.variant.title} needs {factor:.2g} times the work")
     if unknown:
         verb = "have" if len(unknown) > 1 else "has"
         parts.append(f"{' and '.join(unknown)} {verb} not yet run long enough to tell")

@@ -115,8 +115,8 @@ class RaceView:
     def _layout(self) -> Any:
         top = pn.Row(self.run, self.again, self.verdict, margin=0, sizing_mode="stretch_width")
         below = pn.FlexBox(
-            pn.Column(self.table, margin=0, styles={"flex": "2.2 1 480px", "min-width": "0"}),
-            pn.Column(self.slowing, margin=0, styles={"flex": "1 1 280px", "min-width": "0"}),
+            pn.Column(self.table, margin=0, styles={"flex": "2.8 1 480px", "min-width": "0"}),
+            pn.Column(self.slowing, margin=0, styles={"flex": "1 1 240px", "min-width": "0"}),
             flex_wrap="wrap", gap="6px", margin=0, sizing_mode="stretch_width",
         )  # fmt: skip
         explanation = pn.pane.Markdown(EXPLANATION, margin=(0, 14), sizing_mode="stretch_width")

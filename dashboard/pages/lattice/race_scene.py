@@ -129,7 +129,7 @@ HEAD = (
 )  # fmt: skip
 _STYLE = """<style>
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; width: 100%; }
-th, td { text-align: right; padding: 3px 7px; font-weight: normal; }
+th, td { text-align: right; padding: 3px 5px; font-weight: normal; }
 thead th { opacity: 0.75; vertical-align: bottom; border-bottom: 1px solid currentColor; }
 th:first-child { text-align: left; white-space: nowrap; }
 td.early { opacity: 0.5; }

@@ -118,8 +118,8 @@ def test_the_verdict():
     slow, late = standing("hmc", 4e-3, 2e-4), standing("mala", 9.0, 4.0, settled=False)
     assert verdict([late]) == "Too early to tell: no chain is long yet against its own memory."
     assert verdict([slow, fast, same, late]) == (
-        "Cluster (Wolff) is ahead; Metropolis, overrelaxed is as fast within the errors; HMC works 4 times as long "
-        "for an independent configuration; MALA has not yet run long enough to tell."
+        "Cluster (Wolff) is ahead; Metropolis, overrelaxed is as fast within the errors; HMC needs 4 times the "
+        "work; MALA has not yet run long enough to tell."
     )
     assert verdict([slow, late]).startswith("So far only HMC has settled; MALA has not")
     later = dataclasses.replace(standing("langevin", 9.0, 4.0), settled=False)
