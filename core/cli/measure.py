@@ -33,14 +33,6 @@ second-moment correlation length; walls the fraction of configurations with doma
 BROKEN = 0.6
 """U_L from which on the table shows the mass above the constant; 2/3 in the broken phase, 0 in the symmetric one."""
 
-# What the rows of the table are called; the order is that of the measurement.
-_TITLES = {
-    "m": "M", "abs_m": "|M|", "v_m2": "V⟨M²⟩", "chi": "χ", "binder": "U_L", "xi": "ξ", "phi2": "φ²", "phi4": "φ⁴",
-    "link": "Σ_μ φ φ_μ", "action": "S/V", "kappa2": "κ₂", "kappa4": "κ₄", "kappa6": "κ₆", "kappa8": "κ₈",
-    "kappa4_ratio": "κ₄/κ₂²", "kappa6_ratio": "κ₆/κ₂³", "kappa8_ratio": "κ₈/κ₂⁴",
-    "schwinger_dyson": "Schwinger–Dyson (= 1)", "walls": "walls",
-}  # fmt: skip
-
 
 def add_to(commands) -> None:
     """Add this command and its arguments to the parser's commands."""
@@ -160,13 +152,14 @@ def _observables(found: Measurement) -> Any:
     from rich.table import Table
 
     from core.statistics.format import with_error
+    from core.statistics.measure import TITLES
 
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("")
     for heading in ("value", "τ_int"):
         table.add_column(heading, justify="right")
     for name, (value, error, tau, tau_error) in found.observables.items():
-        table.add_row(_TITLES[name], with_error(value, error), with_error(tau, tau_error))
+        table.add_row(TITLES[name], with_error(value, error), with_error(tau, tau_error))
     return table
 
 

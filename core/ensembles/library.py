@@ -8,25 +8,36 @@ against their sizes and times, and is made again where it is missing, broken or 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core.ensembles.files import open_ensemble
+from core.ensembles.parts import Parts
+from core.ensembles.plan import Plan
+from core.statistics.errors import mean
 from core.store import atomic_path
 
 INDEX = "index.json"
-FORMAT = 1
+FORMAT = 2
 _NAME = re.compile(r"[\w][\w .,=+()-]{0,119}")
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One ensemble of the library. ``problem`` says why a file cannot be read; the other facts are empty then."""
+    """One ensemble of the library. ``problem`` says why a file cannot be read; the other facts are empty then.
+
+    ``planned`` configurations were asked for, of which an interrupted run has fewer. ``acceptance`` is None for an
+    algorithm that decides nothing, ``abs_m`` is ⟨|M|⟩ with its error (None where that is not known).
+    """
 
     name: str
     path: Path
@@ -42,6 +53,9 @@ class Entry:
     seed: int | None = None
     equilibrium: str = ""
     warnings: tuple[str, ...] = ()
+    planned: int = 0
+    acceptance: float | None = None
+    abs_m: tuple[float, float | None] | None = None
     problem: str = ""
 
     @property
@@ -108,6 +122,24 @@ class Library:
                 return entry
         raise KeyError(name)
 
+    def unfinished(self) -> dict[str, Plan]:
+        """Plans of the ensembles of which there is no file yet but the beginning of a run that was interrupted, or that
+        is under way."""
+        found = {}
+        for folder in sorted(self.folder.glob(".*.nc.part")) if self.folder.is_dir() else []:
+            path = self.folder / folder.name.removeprefix(".").removesuffix(".part")
+            with suppress(ValueError, OSError):
+                work = Parts(path).work()
+                if work is not None and not path.exists():
+                    found[path.stem] = work.plan
+        return found
+
+    def discard(self, name: str) -> None:
+        """Delete what there is of an ensemble that was not finished. BlockingIOError while a process works on it."""
+        parts = Parts(self.path(name))
+        with parts.locked():
+            parts.discard()
+
     def remove(self, name: str) -> None:
         """Delete an ensemble. Raises FileNotFoundError if there is none of that name."""
         path = self.path(name)
@@ -127,7 +159,8 @@ class Library:
 
     def _entry(self, data: dict[str, Any]) -> Entry:
         path = self.path(data["name"])
-        return Entry(**{**data, "path": path, "shape": tuple(data["shape"]), "warnings": tuple(data["warnings"])})
+        tuples = {name: tuple(data[name]) for name in ("shape", "warnings", "abs_m") if data[name] is not None}
+        return Entry(**{**data, "path": path, **tuples})
 
     def _write_index(self, entries: list[Entry]) -> None:
         rows = [{k: v for k, v in asdict(e).items() if k != "path"} for e in entries]
@@ -153,10 +186,16 @@ def _look(file: Path, size: int, modified: float) -> Entry:
     try:
         with open_ensemble(file) as reader:
             a = reader.attributes
+            if reader.plan is None:
+                raise ValueError(f"{file} is a plain array")
             chains, draws = reader.stored
+            acceptance = float(a["acceptance"])
+            size_of_m = mean(np.abs(reader.scalars()["magnetisation"]), reader.independent)
+            error = size_of_m.error if math.isfinite(size_of_m.error) else None
             return Entry(
                 file.stem, file, size, modified, a["theory"], tuple(a["shape"]), float(a["kappa"]), float(a["lam"]),
                 a["algorithm"], chains, draws, int(a["seed"]), a["equilibrium"], tuple(a["warnings"]),
+                reader.plan.configs, acceptance if math.isfinite(acceptance) else None, (size_of_m.value, error),
             )  # fmt: skip
     except (ValueError, KeyError, OSError) as error:
         return Entry(file.stem, file, size, modified, problem=str(error))

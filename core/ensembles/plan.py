@@ -78,6 +78,18 @@ class Plan:
         """Whether no two configurations come from one chain."""
         return self.draws == 1
 
+    def request(self) -> EnsembleRequest:
+        """The request that leads to this plan with nothing left to be found: the same chains."""
+        if self.protocol is not None:  # its step size implies the number of steps
+            parameters = {name: value for name, value in self.parameters.items() if name != "n_steps"}
+            return EnsembleRequest(
+                self.theory, self.sampler, self.configs, None, None, None, parameters, None, self.protocol, self.seed
+            )
+        return EnsembleRequest(
+            self.theory, self.sampler, self.configs, self.chains, self.therm, self.thin, self.parameters, self.start,
+            None, self.seed,
+        )  # fmt: skip
+
     def to_json(self) -> dict[str, Any]:
         """The plan as dictionaries, lists, numbers and strings."""
         fields = asdict(replace(self, theory=None)) | {"theory": describe(self.theory)}  # type: ignore[arg-type]

@@ -26,6 +26,14 @@ SYMMETRISED = (
     "Averages are symmetrised under φ → −φ: odd moments are 0, κ₂ = ⟨φ²⟩ and so on; m is the plain average of M."
 )
 
+TITLES = {
+    "m": "M", "abs_m": "|M|", "v_m2": "V⟨M²⟩", "chi": "χ", "binder": "U_L", "xi": "ξ", "phi2": "φ²", "phi4": "φ⁴",
+    "link": "Σ_μ φ φ_μ", "action": "S/V", "kappa2": "κ₂", "kappa4": "κ₄", "kappa6": "κ₆", "kappa8": "κ₈",
+    "kappa4_ratio": "κ₄/κ₂²", "kappa6_ratio": "κ₆/κ₂³", "kappa8_ratio": "κ₈/κ₂⁴",
+    "schwinger_dyson": "Schwinger–Dyson (= 1)", "walls": "walls",
+}  # fmt: skip
+"""What the observables are called in tables."""
+
 
 @dataclass(frozen=True)
 class Measurement:
