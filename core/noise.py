@@ -31,7 +31,8 @@ _BITS_OF_SQRT_HALF = 0x3FE6A09E667F3BCD
 
 
 @nb.njit(inline="always")
-def _philox(c0, c1, c2, c3, k0, k1):  # pragma: no cover (compiled)
+def philox(c0, c1, c2, c3, k0, k1):  # pragma: no cover (compiled)
+    """Four random words from a counter of four words and a key of two, all uint32."""
     for _ in range(10):
         p0 = np.uint64(_M0) * np.uint64(c0)
         p1 = np.uint64(_M1) * np.uint64(c2)
@@ -64,7 +65,7 @@ _from_bits = _reinterpret(types.int64, types.float64, ir.DoubleType())
 
 
 @nb.njit(inline="always")
-def _radius(word):  # pragma: no cover (compiled)
+def box_muller_radius(word):  # pragma: no cover (compiled)
     """√(-2 log u), u = (word + ½)/2³²."""
     bits = _to_bits((word + 0.5) * _SCALE)
     k = (bits - _BITS_OF_SQRT_HALF) >> 52
@@ -97,16 +98,17 @@ def _circle(word):  # pragma: no cover (compiled)
 @nb.njit(inline="always")
 def _four_normals(counter, step, k0, k1):  # pragma: no cover (compiled)
     low, high = np.uint32(counter), np.uint32(counter >> 32)
-    a, b, c, d = _philox(low, high, np.uint32(step), np.uint32(0), np.uint32(k0), np.uint32(k1))
-    r0, r1 = _radius(a), _radius(c)
+    a, b, c, d = philox(low, high, np.uint32(step), np.uint32(0), np.uint32(k0), np.uint32(k1))
+    r0, r1 = box_muller_radius(a), box_muller_radius(c)
     (c0, s0), (c1, s1) = _circle(b), _circle(d)
     return r0 * c0, r0 * s0, r1 * c1, r1 * s1
 
 
 @nb.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def _fill_normal(out, start, step, k0, k1):  # pragma: no cover (compiled)
-    # Deviate number j sits in word j % 4 of counter j // 4; `out` takes the numbers from `start` on. Whole counters
-    # go in one plain loop, then the counters cut by either end.
+def fill_normal(out, start, step, k0, k1):  # pragma: no cover (compiled)
+    """``out`` takes the N(0, 1) deviates from number ``start`` on; step and key words as `Noise.address` gives them."""
+    # Deviate number j sits in word j % 4 of counter j // 4. Whole counters go in one plain loop, then the counters cut
+    # by either end.
     end = start + out.size
     first, last = (start + 3) // 4, end // 4
     whole = out[4 * first - start :]
@@ -120,12 +122,13 @@ def _fill_normal(out, start, step, k0, k1):  # pragma: no cover (compiled)
 
 
 @nb.njit(nogil=True, cache=True)
-def _fill_uniform(out, start, step, k0, k1):  # pragma: no cover (compiled)
+def fill_uniform(out, start, step, k0, k1):  # pragma: no cover (compiled)
+    """The same for deviates uniform in the open (0, 1)."""
     # Two words make one 52-bit number; the fourth counter word keeps these apart from the normals.
     end = start + out.size
     for counter in range(start // 2, (end + 1) // 2):
         low, high = np.uint32(counter), np.uint32(counter >> 32)
-        a, b, c, d = _philox(low, high, np.uint32(step), np.uint32(1), np.uint32(k0), np.uint32(k1))
+        a, b, c, d = philox(low, high, np.uint32(step), np.uint32(1), np.uint32(k0), np.uint32(k1))
         u = (
             ((a >> np.uint32(6)) * 2.0**26 + (b >> np.uint32(6)) + 0.5) * 2.0**-52,
             ((c >> np.uint32(6)) * 2.0**26 + (d >> np.uint32(6)) + 0.5) * 2.0**-52,
@@ -136,7 +139,7 @@ def _fill_uniform(out, start, step, k0, k1):  # pragma: no cover (compiled)
                 out[j - start] = u[word]
 
 
-def _philox_torch(counter: torch.Tensor, step: int, k0: int, k1: int) -> tuple[torch.Tensor, ...]:
+def philox_torch(counter: torch.Tensor, step: int, k0: int, k1: int) -> tuple[torch.Tensor, ...]:
     """The same ten rounds on int64 tensors holding uint32 values (products wrap, which keeps their bits)."""
     c0, c1 = counter & _MASK, counter >> 32
     c2, c3 = torch.full_like(c0, step), torch.zeros_like(c0)
@@ -149,7 +152,7 @@ def _philox_torch(counter: torch.Tensor, step: int, k0: int, k1: int) -> tuple[t
 
 def _normal_torch(start: int, count: int, step: int, k0: int, k1: int, device: torch.device) -> torch.Tensor:
     low, high = start // 4, (start + count + 3) // 4
-    words = _philox_torch(torch.arange(low, high, dtype=torch.int64, device=device), step, k0, k1)
+    words = philox_torch(torch.arange(low, high, dtype=torch.int64, device=device), step, k0, k1)
     real = torch.float32 if device.type == "mps" else torch.float64
     u = [(w.to(real) + 0.5) * _SCALE for w in words]
     r0, r1 = torch.sqrt(-2 * torch.log(u[0])), torch.sqrt(-2 * torch.log(u[2]))
@@ -209,7 +212,7 @@ class Noise:
         if device.type != "cpu":
             return _normal_torch(start, count, step, *self._key, device).to(dtype).reshape(shape)
         out = np.empty(count, dtype=np.float32 if dtype == torch.float32 else np.float64)
-        _fill_normal(out, start, step, *self._key)
+        fill_normal(out, start, step, *self._key)
         return torch.from_numpy(out).to(dtype).reshape(shape)
 
     def uniform(
@@ -218,7 +221,7 @@ class Noise:
         """Deviates uniform in the open (0, 1), of 52 bits, for one step; ``shape[0]`` runs over paths."""
         start, count = self._range(step, shape)
         out = np.empty(count)
-        _fill_uniform(out, start, step, *self._key)
+        fill_uniform(out, start, step, *self._key)
         below_one = 1 - torch.finfo(dtype).eps / 2  # rounding to float32 could give 1
         return torch.from_numpy(out).to(device=device, dtype=dtype).clamp_(max=below_one).reshape(shape)
 

@@ -12,7 +12,7 @@ from functools import cache
 import numba as nb
 import numpy as np
 
-from core.noise import _philox
+from core.noise import philox
 from core.theories.phi4_metropolis_kernel import fill_decisions
 
 BATCH = 64
@@ -29,7 +29,7 @@ def site_neighbours(shape: tuple[int, ...]) -> np.ndarray:
 @nb.njit(inline="always")
 def _words(counter, step, k0, k1):  # pragma: no cover (compiled)
     low, high = np.uint32(counter), np.uint32(counter >> 32)
-    return _philox(low, high, np.uint32(step), np.uint32(0), np.uint32(k0), np.uint32(k1))
+    return philox(low, high, np.uint32(step), np.uint32(0), np.uint32(k0), np.uint32(k1))
 
 
 @nb.njit(inline="always")

@@ -18,10 +18,10 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
-from core.noise import _fill_normal, _fill_uniform
+from core.noise import fill_normal, fill_uniform
 
 # Sums may be reordered and products fused; unlike with fastmath=True, a chain that runs away still gives nan.
-_MATHS = {"reassoc", "contract", "nsz"}
+MATHS = {"reassoc", "contract", "nsz"}
 
 
 class Layout(NamedTuple):
@@ -50,7 +50,7 @@ def layout(shape: tuple[int, ...]) -> Layout:
 
 
 @nb.njit(inline="always")
-def _frame(phi, rows, columns, wrap):  # pragma: no cover (compiled)
+def frame(phi, rows, columns, wrap):  # pragma: no cover (compiled)
     """Copy the edges of one plane to the opposite sides of its frame."""
     stride = columns + 2
     for r in range(1, rows + 1):
@@ -63,7 +63,7 @@ def _frame(phi, rows, columns, wrap):  # pragma: no cover (compiled)
 
 
 @nb.njit(inline="always")
-def _kick_across(beside, p, columns, size, hop):  # pragma: no cover (compiled)
+def kick_across(beside, p, columns, size, hop):  # pragma: no cover (compiled)
     """The part of the kick that comes from the plane ``beside``."""
     phi, momentum = beside[columns + 3 :], p[columns + 3 :]
     for j in range(size):
@@ -71,7 +71,7 @@ def _kick_across(beside, p, columns, size, hop):  # pragma: no cover (compiled)
 
 
 @nb.njit(inline="always")
-def _kick_and_drift(phi, new, p, columns, size, hop, linear, cubic, drift):  # pragma: no cover (compiled)
+def kick_and_drift(phi, new, p, columns, size, hop, linear, cubic, drift):  # pragma: no cover (compiled)
     """p += kick · K(φ) within a plane, then new = φ + drift · p; the coefficients hold the length of the kick."""
     first, stride = columns + 3, columns + 2
     here, out, momentum = phi[first:], new[first:], p[first:]
@@ -114,7 +114,7 @@ def _kinetic(p):  # pragma: no cover (compiled)
 
 
 @nb.njit(inline="always")
-def _load(sites, framed, rows, columns):  # pragma: no cover (compiled)
+def load(sites, framed, rows, columns):  # pragma: no cover (compiled)
     """Contiguous sites into the inside of the frames."""
     stride = columns + 2
     for plane in range(framed.shape[0]):
@@ -125,7 +125,7 @@ def _load(sites, framed, rows, columns):  # pragma: no cover (compiled)
 
 
 @nb.njit(inline="always")
-def _store(framed, sites, rows, columns):  # pragma: no cover (compiled)
+def store(framed, sites, rows, columns):  # pragma: no cover (compiled)
     """The inside of the frames into contiguous sites."""
     stride = columns + 2
     for plane in range(framed.shape[0]):
@@ -147,9 +147,9 @@ def _move(work, table, rows, columns, wrap, kappa, lam, kicks, drifts):  # pragm
         hop, linear, cubic, drift = c[0], c[1], c[2], c[3]
         for plane in range(old.shape[0]):
             for k in range(table.shape[1]):
-                _kick_across(old[table[plane, k]], p[plane], columns, size, hop)
-            _kick_and_drift(old[plane], new[plane], p[plane], columns, size, hop, linear, cubic, drift)
-            _frame(new[plane], rows, columns, wrap)
+                kick_across(old[table[plane, k]], p[plane], columns, size, hop)
+            kick_and_drift(old[plane], new[plane], p[plane], columns, size, hop, linear, cubic, drift)
+            frame(new[plane], rows, columns, wrap)
         old, new = new, old
     return kicks.size % 2
 
@@ -157,10 +157,10 @@ def _move(work, table, rows, columns, wrap, kappa, lam, kicks, drifts):  # pragm
 @nb.njit(inline="always")
 def _prepare(x, p, work, rows, columns, wrap):  # pragma: no cover (compiled)
     """Contiguous field and momenta of one chain into ``work[0]`` and ``work[2]``."""
-    _load(x, work[0], rows, columns)
-    _load(p, work[2], rows, columns)
+    load(x, work[0], rows, columns)
+    load(p, work[2], rows, columns)
     for plane in range(work.shape[1]):
-        _frame(work[0, plane], rows, columns, wrap)
+        frame(work[0, plane], rows, columns, wrap)
 
 
 @nb.njit(inline="always")
@@ -169,7 +169,7 @@ def _negate(x):  # pragma: no cover (compiled)
         x[j] = -x[j]
 
 
-@nb.njit(nogil=True, cache=True, fastmath=_MATHS, error_model="numpy")
+@nb.njit(nogil=True, cache=True, fastmath=MATHS, error_model="numpy")
 def integrate(x, p, y, q, table, rows, columns, wrap, kappa, lam, kicks, drifts, delta):  # pragma: no cover (compiled)
     """Every chain from (x, p) to (y, q), all (chains, sites) and contiguous; ``delta`` (chains,) takes ΔH, float64.
 
@@ -181,12 +181,12 @@ def integrate(x, p, y, q, table, rows, columns, wrap, kappa, lam, kicks, drifts,
         _prepare(x[chain], p[chain], work, rows, columns, wrap)
         before = _kinetic(p[chain]) + _action(work[0], table, rows, columns, kappa, lam)
         end = _move(work, table, rows, columns, wrap, kappa, lam, kicks, drifts)
-        _store(work[end], y[chain], rows, columns)
-        _store(work[2], q[chain], rows, columns)
+        store(work[end], y[chain], rows, columns)
+        store(work[2], q[chain], rows, columns)
         delta[chain] = _kinetic(q[chain]) + _action(work[end], table, rows, columns, kappa, lam) - before
 
 
-@nb.njit(nogil=True, cache=True, fastmath=_MATHS, error_model="numpy")
+@nb.njit(nogil=True, cache=True, fastmath=MATHS, error_model="numpy")
 def trajectory(
     x, y, table, rows, columns, wrap, kappa, lam, kicks, drifts, address, flips, metropolis, accepted, delta
 ):  # pragma: no cover (compiled)
@@ -199,22 +199,22 @@ def trajectory(
     p, u = np.empty(x.shape[1], dtype=x.dtype), np.empty(1)
     for chain in range(x.shape[0]):
         path = address[0] + chain
-        _fill_normal(p, path * x.shape[1], address[1], address[2], address[3])
+        fill_normal(p, path * x.shape[1], address[1], address[2], address[3])
         _prepare(x[chain], p, work, rows, columns, wrap)
         before = _kinetic(p) + _action(work[0], table, rows, columns, kappa, lam)
         end = _move(work, table, rows, columns, wrap, kappa, lam, kicks, drifts)
-        _store(work[2], p, rows, columns)
+        store(work[2], p, rows, columns)
         delta[chain] = _kinetic(p) + _action(work[end], table, rows, columns, kappa, lam) - before
         if metropolis:
-            _fill_uniform(u, path, address[1], address[2], address[3])
+            fill_uniform(u, path, address[1], address[2], address[3])
             accepted[chain] = np.log(u[0]) < -delta[chain]
         else:
             accepted[chain] = abs(delta[chain]) < np.inf  # isfinite subtracts, and reordered maths make 0 of it
         if accepted[chain]:
-            _store(work[end], y[chain], rows, columns)
+            store(work[end], y[chain], rows, columns)
         else:
             y[chain] = x[chain]
         if flips.size:
-            _fill_uniform(u, flips[0] + chain, flips[1], flips[2], flips[3])
+            fill_uniform(u, flips[0] + chain, flips[1], flips[2], flips[3])
             if u[0] < 0.5:
                 _negate(y[chain])

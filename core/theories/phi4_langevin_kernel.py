@@ -6,9 +6,9 @@ import numba as nb
 import numpy as np
 import torch
 
-from core.noise import Noise, _fill_normal
+from core.noise import Noise, fill_normal
 from core.theories.phi4 import Phi4
-from core.theories.phi4_kernel import _MATHS, _frame, _kick_across, _kick_and_drift, _load, _store, layout
+from core.theories.phi4_kernel import MATHS, frame, kick_across, kick_and_drift, layout, load, store
 
 Tensor = torch.Tensor
 
@@ -28,7 +28,7 @@ def langevin_step(theory: Phi4, x: Tensor, epsilon: float, noise: Noise, count: 
     return y, bool(finite)
 
 
-@nb.njit(nogil=True, cache=True, fastmath=_MATHS, error_model="numpy")
+@nb.njit(nogil=True, cache=True, fastmath=MATHS, error_model="numpy")
 def _step(x, y, table, rows, columns, wrap, kappa, lam, epsilon, first, count, k0, k1):  # pragma: no cover (compiled)
     # With δ = √(2ε) the step is a kick of η by δ/2 and a drift by δ: x + δ (η + δ/2 K).
     work = np.zeros((3, table.shape[0], (rows + 2) * (columns + 2)), dtype=x.dtype)
@@ -40,16 +40,16 @@ def _step(x, y, table, rows, columns, wrap, kappa, lam, epsilon, first, count, k
     c[0], c[1], c[2], c[3] = kappa * drift, (1 - 2 * lam) * drift, 2 * lam * drift, drift
     finite = True
     for chain in range(x.shape[0]):
-        _fill_normal(eta, (first + chain) * x.shape[1], count, k0, k1)
-        _load(x[chain], old, rows, columns)
-        _load(eta, momentum, rows, columns)
+        fill_normal(eta, (first + chain) * x.shape[1], count, k0, k1)
+        load(x[chain], old, rows, columns)
+        load(eta, momentum, rows, columns)
         for plane in range(old.shape[0]):
-            _frame(old[plane], rows, columns, wrap)
+            frame(old[plane], rows, columns, wrap)
         for plane in range(old.shape[0]):
             for k in range(table.shape[1]):
-                _kick_across(old[table[plane, k]], momentum[plane], columns, size, c[0])
-            _kick_and_drift(old[plane], new[plane], momentum[plane], columns, size, c[0], c[1], c[2], c[3])
-        _store(new, y[chain], rows, columns)
+                kick_across(old[table[plane, k]], momentum[plane], columns, size, c[0])
+            kick_and_drift(old[plane], new[plane], momentum[plane], columns, size, c[0], c[1], c[2], c[3])
+        store(new, y[chain], rows, columns)
         total = np.float64(0)
         for j in range(x.shape[1]):
             total += np.float64(0) * np.float64(y[chain, j])

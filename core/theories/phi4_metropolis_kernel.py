@@ -14,7 +14,7 @@ from functools import cache
 import numba as nb
 import numpy as np
 
-from core.noise import _philox, _radius
+from core.noise import box_muller_radius, philox
 
 EXACT = {"reassoc", "nsz", "arcp", "contract"}
 """Liberties of the compiler that keep the rules for infinities and nan: a move to nan or to infinity is refused."""
@@ -56,7 +56,7 @@ def reflection_centre(kappa: float, lam: float, scale: float) -> np.ndarray:
 @nb.njit(inline="always")
 def _exponential(word):  # pragma: no cover (compiled)
     """-log u, u = (word + ½)/2³²; the compiler leaves the root out."""
-    radius = _radius(word)
+    radius = box_muller_radius(word)
     return radius * radius / 2
 
 
@@ -66,7 +66,7 @@ def fill_decisions(out, counter, step, k0, k1):  # pragma: no cover (compiled)
     quarter = out.size // 4
     for i in range(quarter):
         low, high = np.uint32(counter + i), np.uint32((counter + i) >> 32)
-        a, b, c, d = _philox(low, high, np.uint32(step), np.uint32(0), np.uint32(k0), np.uint32(k1))
+        a, b, c, d = philox(low, high, np.uint32(step), np.uint32(0), np.uint32(k0), np.uint32(k1))
         out[i], out[i + quarter] = _exponential(a), _exponential(b)
         out[i + 2 * quarter], out[i + 3 * quarter] = _exponential(c), _exponential(d)
 
@@ -77,7 +77,7 @@ def _fill_moves(move, decision, counter, step, k0, k1):  # pragma: no cover (com
     half = move.size // 2
     for i in range(half):
         low, high = np.uint32(counter + i), np.uint32((counter + i) >> 32)
-        a, b, c, d = _philox(low, high, np.uint32(step), np.uint32(0), np.uint32(k0), np.uint32(k1))
+        a, b, c, d = philox(low, high, np.uint32(step), np.uint32(0), np.uint32(k0), np.uint32(k1))
         move[i] = (a + 0.5) * 2.0**-31 - 1.0
         move[i + half] = (c + 0.5) * 2.0**-31 - 1.0
         decision[i], decision[i + half] = _exponential(b), _exponential(d)

@@ -26,24 +26,24 @@ KNOWN = [
 def test_philox_known_answers(counter, key, expected):
     words = [np.uint32(c) for c in (*counter, *key)]
     with np.errstate(over="ignore"):  # unsigned arithmetic wraps by design
-        assert tuple(int(w) for w in module._philox(*words)) == expected
+        assert tuple(int(w) for w in module.philox(*words)) == expected
 
 
 def test_torch_philox_has_the_same_words():
     counter = torch.tensor([0, 0x85A308D3_243F6A88 & (2**63 - 1)], dtype=torch.int64)
     for step, key in ((0, (0, 0)), (0x13198A2E, (0xA4093822, 0x299F31D0))):
-        got = torch.stack(module._philox_torch(counter, step, *key), dim=-1)
+        got = torch.stack(module.philox_torch(counter, step, *key), dim=-1)
         for row, c in zip(got.tolist(), counter.tolist(), strict=True):
             words = [np.uint32(w) for w in (c & 0xFFFFFFFF, c >> 32, step, 0, *key)]
             with np.errstate(over="ignore"):
-                assert row == [int(w) for w in module._philox(*words)]
+                assert row == [int(w) for w in module.philox(*words)]
 
 
 def test_normals_are_box_muller_of_the_words():
     """Against libm's log, cos and sin at 10⁴ counters: 4e-15 is the rounding of either."""
     source = Noise(11, "box")
     z = source.normal(7, (40_000,)).numpy().reshape(-1, 4)
-    words = module._philox_torch(torch.arange(10_000), 7, *source._key)
+    words = module.philox_torch(torch.arange(10_000), 7, *source._key)
     u = [(w.numpy() + 0.5) / 2**32 for w in words]
     r0, r1 = np.sqrt(-2 * np.log(u[0])), np.sqrt(-2 * np.log(u[2]))
     a0, a1 = 2 * np.pi * u[1], 2 * np.pi * u[3]
@@ -67,7 +67,7 @@ def test_radius_and_angle_at_the_ends_of_their_ranges():
 
 @module.nb.njit
 def _radius(word):
-    return module._radius(word)
+    return module.box_muller_radius(word)
 
 
 @module.nb.njit
@@ -80,7 +80,7 @@ def _circle(word):
 def test_torch_and_numba_agree(start, count):
     source = Noise(3)
     compiled = np.full(count, np.nan)
-    module._fill_normal(compiled, start, 5, *source._key)
+    module.fill_normal(compiled, start, 5, *source._key)
     other = module._normal_torch(start, count, 5, *source._key, torch.device("cpu"))
     np.testing.assert_allclose(compiled, other.numpy(), rtol=0, atol=1e-13)
 

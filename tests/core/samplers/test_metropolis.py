@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.noise import Noise, _philox_torch
+from core.noise import Noise, philox_torch
 from core.samplers import driver, metropolis
 from core.statistics.lattice import magnetisation
 from core.theories.phi4 import Phi4
@@ -80,7 +80,7 @@ def test_decisions_are_exponentials_of_the_words():
     first, step, k0, k1 = source.address(7)
     out = np.empty(4000)
     fill_decisions(out, first + 2**33, step, k0, k1)
-    words = _philox_torch(torch.arange(2**33, 2**33 + 1000), step, k0, k1)
+    words = philox_torch(torch.arange(2**33, 2**33 + 1000), step, k0, k1)
     exact = np.concatenate([-np.log((w.numpy() + 0.5) / 2**32) for w in words])
     np.testing.assert_allclose(out, exact, rtol=1e-13)
 

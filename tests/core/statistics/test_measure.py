@@ -158,7 +158,7 @@ def test_hot_looking_magnetisations():
     x = theory.classical_minimum * signs + 0.4 * Noise(1).normal(0, signs.shape).numpy()
     said = sentences(theory, x[None], independent=True)
     assert "looks like that of a hot start" in said
-    assert "33 % of the configurations hold a domain wall" in said
+    assert "33.3 % of the configurations hold a domain wall" in said
     flat = np.abs(x[20:]) * np.where(np.arange(40) % 2 == 0, 1, -1)[:, None, None]
     said = sentences(theory, flat[None], independent=True)
     assert "hot start" not in said
