@@ -44,6 +44,11 @@ class Ensemble:
     report: Thermalisation
 
     @property
+    def theory(self) -> Phi4:
+        """The theory that it belongs to."""
+        return self.request.theory
+
+    @property
     def warning(self) -> str | None:
         """A sentence where the chains had not settled, else None."""
         drift = self.report.drift()

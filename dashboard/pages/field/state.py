@@ -19,11 +19,13 @@ LABELS = {
     "kappa": "κ",
     "lam": "λ",
     "L": "Lattice",
+    "ensemble": "Ensemble",
     "configurations": "Configurations",
     "trajectories": "HMC trajectories",
     "fit_level": "Fit the noise to the field",
     "shown": "Configuration shown",
 }
+MADE_HERE = "Made on the spot"
 SHOWN = 4
 """Configurations that travel to the browser."""
 
@@ -36,6 +38,12 @@ class FieldState(ProcessState):
     )
     lam = param.Number(0.022, bounds=(0.001, 0.2), step=0.001, doc="Self-coupling λ of the term λ φ⁴.")
     L = param.Selector(default=32, objects={"16 × 16": 16, "32 × 32": 32, "64 × 64": 64}, doc="Sites of the lattice.")
+    ensemble = param.Selector(
+        default="",
+        objects={MADE_HERE: ""},
+        check_on_set=False,
+        doc="Configurations made on the spot, or an ensemble of the library with the couplings that it has.",
+    )
     configurations = param.Integer(
         256, bounds=(32, 1024), doc="Independent Markov chains, one configuration from each; errors shrink as 1/√N."
     )

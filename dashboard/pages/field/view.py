@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from core.schedule import Schedule
 from dashboard import style
 from dashboard.live import Live
 from dashboard.pages.field.ensembles import Ensemble, Request, make
+from dashboard.pages.field.library import Stored, StoredEnsemble, choices, load, stored
 from dashboard.pages.field.scene import run_scene, thermalising_scene
 from dashboard.pages.field.state import LABELS, PRESETS, FieldState
 from dashboard.pages.field.table import table_html
@@ -28,11 +30,13 @@ from dashboard.stage import Scene, Stage
 from dashboard.widgets import controls
 
 WATCHED = (
-    "kappa", "lam", "L", "configurations", "trajectories", "seed", "fit_level",
+    "kappa", "lam", "L", "ensemble", "configurations", "trajectories", "seed", "fit_level",
     "schedule", "sigma", "beta_min", "beta_max", "drawn", "keep_variance",
     "solver", "grid", "steps", "paths", "prior",
 )  # fmt: skip
 PICTURE_EVERY = 0.08  # seconds between pictures of a thermalising chain
+OF_THE_FILE = ("kappa", "lam", "L", "configurations", "trajectories")
+"""What an ensemble of the library brings along."""
 QUICK_PATHS, QUICK_STEPS = 16, 25
 
 
@@ -41,6 +45,7 @@ class FieldView:
 
     def __init__(self, shell: Shell) -> None:
         self.state = state = FieldState()
+        state.param["ensemble"].objects = choices()
         shell.sync(state, [name for name in state.param if name != "name"])
         self.widgets = controls(state, [n for n in state.param if n not in ("name", "drawn")], PROCESS_LABELS | LABELS)
         self.schedule = ScheduleEditor(state, shell, self.widgets)
@@ -59,16 +64,18 @@ class FieldView:
         self.main = [pn.Column(*items, sizing_mode="stretch_width", margin=0)]
         state.param.watch(self.refresh, list(WATCHED))
         state.param.watch(self._redraw, "shown")
-        state.param.watch(self._arrange, ["fit_level", "schedule"])
+        state.param.watch(self._arrange, ["fit_level", "schedule", "ensemble"])
+        state.param.watch(self._adopt, "ensemble")
         self._arrange()
+        self._adopt()
         self.refresh()
 
     def _sidebar(self) -> list[Any]:
         w = self.widgets
-        buttons = [self._preset(name, kappa) for name, kappa in PRESETS.items()]
+        self.presets = [self._preset(name, kappa) for name, kappa in PRESETS.items()]
         sections: dict[str, list[Any]] = {
-            "Theory": [*buttons, w["kappa"], w["lam"], w["L"]],
-            "Ensemble": [w["configurations"], w["trajectories"], w["seed"], w["shown"]],
+            "Theory": [*self.presets, w["kappa"], w["lam"], w["L"]],
+            "Ensemble": [w["ensemble"], w["configurations"], w["trajectories"], w["seed"], w["shown"]],
             "Noise schedule": [w["fit_level"], *self.schedule.items()],
             "Backward process": [w["solver"], w["grid"], w["steps"], w["paths"], w["prior"]],
         }
@@ -101,16 +108,31 @@ class FieldView:
             for name in ("sigma", "beta_max"):
                 self.widgets[name].visible = False
         self.schedule.editor.visible = drawn or not self.state.fit_level
+        for control in (*(self.widgets[name] for name in OF_THE_FILE), *self.presets):
+            control.disabled = bool(self.state.ensemble)
+
+    def _adopt(self, *_: Any) -> None:
+        """Take the couplings of an ensemble of the library, as far as the controls reach."""
+        if not self.state.ensemble:
+            return
+        with suppress(ValueError, OSError), pn.io.hold():
+            theory = stored(str(self.state.ensemble)).theory
+            for name, value in (("kappa", theory.kappa), ("lam", theory.lam), ("L", theory.event[0])):
+                with suppress(ValueError):
+                    setattr(self.state, name, value)
 
     def refresh(self, *_: Any) -> None:
         """Make what the state asks for: the ensemble if it is new, then both processes."""
         state = FieldState(**{name: getattr(self.state, name) for name in WATCHED})  # what the worker reads stays put
         try:
-            theory = state.theory()
-            request = Request(theory, int(state.configurations), int(state.trajectories), int(state.seed))  # type: ignore[arg-type]
+            if state.ensemble:
+                request = stored(str(state.ensemble))
+            else:
+                numbers = (int(getattr(state, name)) for name in ("configurations", "trajectories", "seed"))
+                request = Request(state.theory(), *numbers)
             if state.schedule == "drawn":
                 state.make_schedule()
-        except ValueError as problem:
+        except (ValueError, OSError) as problem:
             self.live.cancel()
             self._fail(problem)
             return
@@ -118,10 +140,10 @@ class FieldView:
         self.table.styles = {"opacity": "0.35"}  # it still belongs to what was there before
         self.live.submit(partial(self._stages, request, state))
 
-    def _stages(self, request: Request, state: FieldState, token: Token) -> Iterator[Any]:
+    def _stages(self, request: Request | Stored, state: FieldState, token: Token) -> Iterator[Any]:
         last = 0.0
-        ensemble: Ensemble | None = None
-        for report in make(request, token):
+        ensemble: Ensemble | StoredEnsemble | None = load(request) if isinstance(request, Stored) else None
+        for report in make(request, token) if isinstance(request, Request) else ():
             if isinstance(report, Ensemble):
                 ensemble = report
             elif time.monotonic() - last > PICTURE_EVERY:
@@ -163,7 +185,7 @@ class FieldView:
         self.run = run, schedule
         self._show(scene, run, ensemble, last)
 
-    def _show(self, scene: Scene, run: FieldRun, ensemble: Ensemble, last: bool) -> None:
+    def _show(self, scene: Scene, run: FieldRun, ensemble: Ensemble | StoredEnsemble, last: bool) -> None:
         with pn.io.hold():
             self.stage.show(scene)
             n = len(run.generated)
@@ -175,10 +197,11 @@ class FieldView:
             self.note.param.update(object=" ".join(warnings), visible=bool(warnings))
             if last:
                 self.table.param.update(object=table_html(run), styles={"opacity": "1"})
-            self.text.object = self._explain(run)
+            data = f"{ensemble.describe()} " if isinstance(ensemble, StoredEnsemble) else ""
+            self.text.object = data + self._explain(run)
             _, schedule = self.run or (None, None)
             if schedule is not None:
-                self.equation.object = equations(ensemble.request.theory, schedule, str(self.state.solver))
+                self.equation.object = equations(ensemble.theory, schedule, str(self.state.solver))
 
     def _explain(self, run: FieldRun) -> str:
         _, schedule = self.run or (None, None)

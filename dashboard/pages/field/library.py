@@ -1,0 +1,84 @@
+"""Ensembles of the library as the page's data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from core.ensembles.files import open_ensemble
+from core.ensembles.library import Library
+from core.theories.phi4 import Phi4
+from dashboard.pages.field.state import MADE_HERE
+
+MOST = 1024
+"""Configurations that are read, as many as can be dissolved."""
+SITES = 2**24
+"""Most sites that they have together (64 MB)."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One ensemble of the library as its file is now."""
+
+    name: str
+    theory: Phi4
+    modified: float
+
+
+@dataclass(frozen=True, eq=False)
+class StoredEnsemble:
+    """Configurations (n, L, L) from a file, those of different chains first; ``warning`` where it has one."""
+
+    name: str
+    theory: Phi4
+    fields: torch.Tensor
+    warning: str | None
+
+    def describe(self) -> str:
+        """In Markdown, where the configurations come from."""
+        rows, columns = self.theory.event
+        return (
+            f"**Data.** {len(self.fields)} configurations of “{self.name}” from the library: φ⁴ on {rows} × {columns}, "
+            f"κ = {self.theory.kappa:g}, λ = {self.theory.lam:g}."
+        )
+
+
+def choices() -> dict[str, str]:
+    """What the page offers: made on the spot, or an ensemble of the library on a lattice in two dimensions."""
+    entries = (entry for entry in Library().list() if not entry.problem and len(entry.shape) == 2)
+    return {MADE_HERE: ""} | {entry.name: entry.name for entry in entries}
+
+
+def stored(name: str) -> Stored:
+    """An ensemble by its name. ValueError with a sentence for one that is gone, damaged or of another dimension."""
+    try:
+        entry = Library()[name]
+    except KeyError:
+        raise ValueError(f"the library has no ensemble {name!r}; choose another one") from None
+    if entry.problem:
+        raise ValueError(f"the ensemble {name!r} cannot be read: {entry.problem}")
+    if len(entry.shape) != 2 or entry.kappa is None or entry.lam is None:
+        raise ValueError(f"the page shows lattices in two dimensions, and {name!r} has the shape {entry.shape}")
+    return Stored(name, Phi4(entry.shape, entry.kappa, entry.lam), entry.modified)
+
+
+@lru_cache(maxsize=4)
+def load(ensemble: Stored) -> StoredEnsemble:
+    """Configurations spread over the file, as many as the page can use."""
+    with open_ensemble(Library().path(ensemble.name)) as reader:
+        chains, draws = reader.stored
+        wanted = max(2, min(MOST, chains * draws, SITES // reader.theory.volume))
+        chains = min(chains, wanted)
+        picked = np.unique(np.linspace(draws - 1, 0, min(draws, math.ceil(wanted / chains))).round().astype(int))
+        blocks = [reader.read(0, chains, int(draw), int(draw) + 1)[:, 0] for draw in picked]
+        warnings = reader.attributes["warnings"]
+    fields = torch.from_numpy(np.concatenate(blocks)[:wanted])
+    if len(fields) < 2:
+        raise ValueError(f"the ensemble {ensemble.name!r} has a single configuration; the page needs two at least")
+    return StoredEnsemble(
+        ensemble.name, ensemble.theory, fields, " ".join(w[:1].upper() + w[1:] for w in warnings) or None
+    )
