@@ -57,7 +57,8 @@ class KeepView:
         self.bar = pmui.LinearProgress(value=0, margin=(0, 12), sizing_mode="stretch_width", visible=False)
         self.message = pmui.Alert(
             object="", severity="info", closeable=False, variant="outlined", margin=(4, 10), visible=False,
-            css_classes=["keep-message"], sizing_mode="stretch_width", sx={"py": 0, "& .MuiAlert-message": {"py": "2px"}},
+            css_classes=["keep-message"], sizing_mode="stretch_width",
+            sx={"py": 0, "& .MuiAlert-message": {"py": "2px"}},
         )  # fmt: skip
         self.published = pn.pane.HTML(PUBLISHED, visible=False, margin=(0, 14), styles=text)
         self.command = CommandLine(what="Same run in a terminal:", css_classes=["keep-command"])

@@ -36,8 +36,8 @@ p { margin: 2px 0; }
 .sides { display: flex; flex-wrap: wrap; gap: 0 48px; align-items: flex-start; }
 .warnings { margin: 4px 0; padding-left: 18px; }
 .links { display: flex; flex-wrap: wrap; gap: 8px; }
-.links a { padding: 4px 10px; font-size: 12px; border: 1px solid currentColor; border-radius: 6px; text-decoration: none;
-  color: var(--mui-palette-primary-main, #0072b5); font-weight: 500; }
+.links a { padding: 4px 10px; font-size: 12px; border: 1px solid currentColor; border-radius: 6px;
+  text-decoration: none; color: var(--mui-palette-primary-main, #0072b5); font-weight: 500; }
 .links a:focus-visible { outline: 2px solid currentColor; outline-offset: 1px; }
 """
 
@@ -196,7 +196,8 @@ class OneEnsemble:
         with pn.io.hold():
             self.card.show_checks(checks)
             self.card.visible = bool(checks)
-            self.report.object = warnings_html(found.warnings) + observables_html(found)
+            new = [warning for warning in found.warnings if warning not in entry.warnings]
+            self.report.object = warnings_html(new) + observables_html(found)
 
     def _ask(self, asking: bool) -> None:
         """Ask for a confirmation, or take the question back."""

@@ -94,7 +94,7 @@ def finished(name: str, result: Result, planned: int) -> tuple[str, str]:
         done = f"{thousands(result.n_configs)} of {thousands(planned)}"
         return "info", f"Cancelled; {done} configurations are kept as “{name}”, and “Go on” takes them up again."
     severity = "warning" if result.warnings else "success"
-    more = " " + " ".join(w[:1].upper() + w[1:] for w in dict.fromkeys(result.warnings)) if result.warnings else ""
+    more = " Mind its warnings below." if result.warnings else ""
     return severity, f"“{name}” is in the library: {thousands(result.n_configs)} configurations.{more}"
 
 
