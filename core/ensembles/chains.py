@@ -16,12 +16,11 @@ import torch
 from core.devices import cores
 from core.jobs import Token, map_chunks
 from core.noise import Noise
-from core.samplers import hmc
 from core.samplers.algorithms import ALGORITHMS
 from core.samplers.contract import Info
 from core.samplers.driver import CHUNK
-from core.samplers.pilots import LENGTH, WARM_UP, warm_up_step
 from core.samplers.starts import STARTS
+from core.samplers.warm_up import warmed
 from core.theories.phi4 import Phi4
 
 Tensor = torch.Tensor
@@ -43,20 +42,7 @@ def begin(theory: Phi4, start: str, chains: int, noise: Noise, warm_up: bool, to
     as a body, its energy error is that of all its sites together and a chain might be refused for ever.
     """
     x = STARTS[start](theory, chains, noise, torch.float32)
-    if not warm_up:
-        return x
-    step_size, warm_noise = warm_up_step(theory), noise.of("warm-up")
-
-    def work(first: int, count: int) -> Tensor:
-        some = hmc.init(theory, x[first : first + count], step_size, LENGTH, flip=True)
-        some, own = replace(some, metropolis=False), warm_noise.starting_at(first)
-        for _ in range(WARM_UP):
-            if token is not None:
-                token.check()
-            some, _ = hmc.step(some, own)
-        return some.x
-
-    return torch.cat(map_chunks(work, chains, _chunk(theory, chains), token))
+    return warmed(theory, x, noise.of("warm-up"), token) if warm_up else x
 
 
 def advance(
@@ -104,8 +90,7 @@ def advance(
 
 def acceptance(info: Info, chains: int) -> Tensor:
     """Accepted fraction of each chain's proposals in a step, (chains,) float64; nan where nothing was decided."""
-    rate = getattr(info, "rate", None)
-    value = info.accepted if rate is None else rate
+    value = info.accepted if info.rate is None else info.rate
     return torch.full((chains,), torch.nan, dtype=torch.float64) if value is None else value.double()
 
 

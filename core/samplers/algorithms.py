@@ -19,7 +19,8 @@ from core.samplers import cluster, hmc, langevin, mala, metropolis
 from core.samplers.contract import Step
 from core.samplers.fourier import FourierKernel, gaussian_propagator
 from core.samplers.integrators import INTEGRATORS
-from core.samplers.pilots import pilot_fields, pilot_noise, tuned_step_size, warm_up_step
+from core.samplers.pilots import pilot_fields, pilot_noise, tuned_step_size
+from core.samplers.warm_up import warm_up_step
 from core.theories.phi4 import Phi4
 
 Tensor = torch.Tensor

@@ -46,6 +46,16 @@ class Info(NamedTuple):
         each = self.accepted if self.rate is None else self.rate
         return float("nan") if each is None else float(each.sum())
 
+    def mean_probability(self) -> float:
+        """Mean over the chains of the probability of acceptance, min(1, A), where it is known, else of the acceptance.
+
+        A ratio of nan counts as 0. nan for a step without a Metropolis decision.
+        """
+        if self.log_ratio is not None:
+            return float(torch.exp(self.log_ratio.clamp(max=0)).nan_to_num(0.0).mean())
+        each = self.accepted if self.rate is None else self.rate
+        return float("nan") if each is None else float(each.double().mean())
+
 
 class Step(Protocol):
     """``step(state, noise) -> (state, info)``: pure; chain i takes the deviates of path i at address ``count``."""

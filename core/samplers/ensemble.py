@@ -15,8 +15,9 @@ import torch
 from core.jobs import Token
 from core.noise import Noise
 from core.samplers import driver, hmc
-from core.samplers.pilots import LENGTH, PILOTS, WARM_UP, warm_up_step
+from core.samplers.pilots import pilot_fields, pilot_noise
 from core.samplers.starts import mixed_start
+from core.samplers.warm_up import LENGTH, WARM_UP, warm_up_step
 from core.statistics.lattice import magnetisation, phi_squared
 from core.theories.phi4 import Phi4
 
@@ -105,8 +106,5 @@ def thermalise(
 
 def tuned_step_size(theory: Phi4, noise: Noise, dtype: torch.dtype = torch.float32) -> float:
     """Leapfrog step that accepts about four trajectories in five, found with a few pilot chains in equilibrium."""
-    noise = replace(noise.of("pilot"), first=0)
-    pilots = hmc.init(theory, mixed_start(theory, PILOTS, noise, dtype), warm_up_step(theory), LENGTH, flip=True)
-    for frame in driver.frames(replace(pilots, metropolis=False), hmc.step, noise, WARM_UP):
-        pilots = frame.state
-    return hmc.tuned_step_size(replace(pilots, metropolis=True), noise)
+    pilots = hmc.init(theory, pilot_fields(theory, noise, dtype), warm_up_step(theory), LENGTH, flip=True)
+    return hmc.tuned_step_size(pilots, pilot_noise(noise))

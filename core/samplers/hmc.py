@@ -121,8 +121,7 @@ def tuned_step_size(state: HmcState, noise: Noise, acceptance: float = 0.8, traj
     def acceptance_at(step_size: float) -> float:
         nonlocal state
         state, info = step(replace(state, step_size=step_size, steps=max(1, round(length / step_size))), noise)
-        assert info.log_ratio is not None
-        return float(torch.exp(info.log_ratio.clamp(max=0)).nan_to_num(0.0).mean())
+        return info.mean_probability()
 
     return tuned(acceptance_at, state.step_size, acceptance, trajectories, state.step_size / 8, length)
 

@@ -6,7 +6,6 @@ number of chains.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
@@ -15,9 +14,10 @@ from typing import Any
 import torch
 
 from core.noise import Noise
-from core.samplers import driver, dual_averaging, hmc
-from core.samplers.contract import Info, Step
+from core.samplers import dual_averaging
+from core.samplers.contract import Step
 from core.samplers.starts import mixed_start
+from core.samplers.warm_up import warmed
 from core.theories.phi4 import Phi4
 
 Tensor = torch.Tensor
@@ -28,10 +28,6 @@ FEWEST = 4
 """Pilots of a large lattice, which averages by itself."""
 SITES = 2**17
 """Sites of all pilots together, unless that leaves fewer than four chains."""
-WARM_UP = 30
-"""Trajectories at the start that are always accepted: a field that moves as a body makes a large energy error."""
-LENGTH = 4.0
-"""Mean length of a trajectory of the warm-up."""
 
 
 def pilot_noise(noise: Noise) -> Noise:
@@ -40,27 +36,14 @@ def pilot_noise(noise: Noise) -> Noise:
 
 
 def pilot_fields(theory: Phi4, noise: Noise, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Pilot chains (n, *event), from 4 to 32 of them, after 30 HMC trajectories from the mixed ordered start."""
+    """Pilot chains (n, *event), from 4 to 32 of them, after the warm-up from the mixed ordered start."""
     return _pilot_fields(theory, pilot_noise(noise), dtype)
 
 
 @lru_cache(maxsize=4)
 def _pilot_fields(theory: Phi4, noise: Noise, dtype: torch.dtype) -> Tensor:
     chains = min(PILOTS, max(FEWEST, SITES // theory.volume))
-    state = hmc.init(theory, mixed_start(theory, chains, noise, dtype), warm_up_step(theory), LENGTH, flip=True)
-    for frame in driver.frames(replace(state, metropolis=False), hmc.step, noise.of("warm-up"), WARM_UP):
-        state = frame.state
-    return state.x
-
-
-def warm_up_step(theory: Phi4) -> float:
-    """Leapfrog step of the warm-up: an eighth of the stability limit 2/ω in the steepest part of the action.
-
-    ``ω² = 2|1-2λ| + 4dκ + 12λ φ²`` is taken 0.6 outside the classical minimum, which fluctuations seldom pass.
-    """
-    outside = theory.classical_minimum + 0.6
-    curvature = 2 * abs(1 - 2 * theory.lam) + 4 * theory.d * theory.kappa + 12 * theory.lam * outside**2
-    return min(0.1, 0.25 / math.sqrt(curvature))
+    return warmed(theory, mixed_start(theory, chains, noise, dtype), noise.of("warm-up"))
 
 
 def tuned_step_size(
@@ -76,17 +59,6 @@ def tuned_step_size(
         nonlocal x, count
         state, info = step(replace(start(x, step_size), count=count), noise)
         x, count = state.x, count + 1
-        return _rate(info)
+        return info.mean_probability()
 
     return dual_averaging.tuned(acceptance_at, guess, acceptance)
-
-
-def _rate(info: Info) -> float:
-    """Mean probability of acceptance in one step."""
-    if info.log_ratio is not None:
-        return float(torch.exp(info.log_ratio.clamp(max=0)).nan_to_num(0.0).mean())
-    rate = getattr(info, "rate", None)
-    if rate is None:
-        rate = info.accepted
-    assert rate is not None
-    return float(rate.double().mean())

@@ -16,7 +16,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,8 @@ import torch
 from core.jobs import Token
 from core.noise import Noise
 from core.samplers.algorithms import ALGORITHMS, Algorithm, automatic
-from core.samplers.pilots import warm_up_step
 from core.samplers.starts import mixed_start
+from core.samplers.warm_up import warmed
 from core.statistics.autocorrelation import integrated_time
 from core.statistics.scalars import scalars
 from core.theories.phi4 import Phi4
@@ -116,7 +116,7 @@ class _Runner:
 
     def work(self, seconds: float, token: Token | None) -> None:
         end = self.seconds + seconds
-        accepted, decided = 0.0, 0
+        accepted, done = 0.0, 0
         while self.seconds < end:
             if token is not None:
                 token.check()
@@ -126,12 +126,9 @@ class _Runner:
             self.steps += 1
             self.m.append(scalars(self.state.theory, self.state.x)[0])
             self.clock.append(self.seconds)
-            rate = getattr(info, "rate", None)
-            chosen = info.accepted if rate is None else rate
-            if chosen is not None:
-                accepted, decided = accepted + float(chosen.double().mean()), decided + 1
-        if decided:
-            self.acceptance = accepted / decided
+            accepted, done = accepted + info.total_accepted() / len(self.state.x), done + 1
+        if done:
+            self.acceptance = accepted / done
 
     def standing(self) -> Standing:
         tau = tau_error = cost = cost_error = abs_m = error = math.nan
@@ -222,12 +219,8 @@ def check_entries(names: Sequence[str]) -> None:
 def _equilibrium(theory: Phi4, chains: int, noise: Noise, token: Token | None) -> torch.Tensor:
     """Chains (chains, *event) in equilibrium, from the mixed ordered start."""
     noise = noise.of("thermalisation")
-    hmc, cluster, sweeps = (ALGORITHMS[name] for name in ("hmc", "cluster", "metropolis"))
-    step = warm_up_step(theory)
-    state = hmc.start(theory, mixed_start(theory, chains, noise), step, max(1, round(2.0 / step)))
-    for _ in range(20):  # always accepted: a field that moves as a body would have every proposal refused
-        state, _ = hmc.step(replace(state, metropolis=False), noise)
-    x = state.x
+    x = warmed(theory, mixed_start(theory, chains, noise), noise.of("warm-up"), token)
+    cluster, sweeps = ALGORITHMS["cluster"], ALGORITHMS["metropolis"]
     size = automatic("metropolis", theory, noise)["step_size"]
     for turn in range(THERMALISATION // 10):
         for algorithm, extra in ((sweeps, {"overrelaxation": 4}), (cluster, {})):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,8 @@ from core.jobs import Token
 from core.noise import Noise
 from core.samplers import driver
 from core.samplers.algorithms import ALGORITHMS, automatic
-from core.samplers.pilots import warm_up_step
 from core.samplers.starts import mixed_start
+from core.samplers.warm_up import warmed
 from core.statistics.errors import Measured, derived, mean
 from core.statistics.scalars import scalars
 from core.theories.phi4 import Phi4
@@ -31,10 +31,8 @@ ALGORITHM_OPTIONS: dict[str, dict[str, Any]] = {
 }
 """Algorithms of a scan and what is set for them; their step sizes are automatic."""
 CHAINS = 16
-WARM_UP = 20
-"""Trajectories at the start of each point that are always accepted."""
 THERMALISATION = 100
-"""Updates after them that are not counted; with the fifth part of the draws, if that is more."""
+"""Updates after the warm-up that are not counted; with the fifth part of the draws, if that is more."""
 FEWEST_POINTS, MOST_POINTS = 3, 200
 FEWEST_CONFIGURATIONS = 200
 REPORTS = 10
@@ -158,7 +156,8 @@ def _point(theory: Phi4, request: ScanRequest, token: Token | None) -> Iterator[
     parameters = automatic(request.algorithm, theory, noise, **ALGORITHM_OPTIONS[request.algorithm])
     draws = math.ceil(request.configurations / CHAINS)
     before = max(THERMALISATION, draws // 5)
-    state = algorithm.start(theory, _warm(theory, noise, token), **parameters)
+    x = warmed(theory, mixed_start(theory, CHAINS, noise), noise.of("warm-up"), token)
+    state = algorithm.start(theory, x, **parameters)
     series: list[np.ndarray] = []
     acceptance: list[float] = []
     steps = before + draws
@@ -170,17 +169,6 @@ def _point(theory: Phi4, request: ScanRequest, token: Token | None) -> Iterator[
         yield min(0.99, sum(part.shape[1] for part in series) / steps)
     m = np.concatenate(series, axis=1)[:, before:]
     yield measured_point(theory, m, float(np.nanmean(acceptance)))
-
-
-def _warm(theory: Phi4, noise: Noise, token: Token | None) -> torch.Tensor:
-    """Chains from the mixed ordered start that have left the classical minimum, by HMC that accepts always."""
-    hmc = ALGORITHMS["hmc"]
-    step = warm_up_step(theory)
-    state = hmc.start(theory, mixed_start(theory, CHAINS, noise), step, max(1, round(2.0 / step)))
-    state = replace(state, metropolis=False)
-    for frame in driver.frames(state, hmc.step, noise.of("warm-up"), WARM_UP, token=token):
-        state = frame.state
-    return state.x
 
 
 def measured_point(theory: Phi4, m: np.ndarray, acceptance: float = math.nan) -> ScanPoint:

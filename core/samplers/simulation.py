@@ -26,9 +26,9 @@ from core.jobs import Token
 from core.noise import Noise
 from core.samplers import hmc
 from core.samplers.algorithms import automatic, find
-from core.samplers.pilots import warm_up_step
 from core.samplers.starts import STARTS
 from core.samplers.strokes import BRUSHES, disc, painted
+from core.samplers.warm_up import warm_up_step
 from core.statistics.running import RunningStatistics
 from core.theories.phi4 import Phi4
 
