@@ -6,7 +6,8 @@ import torch
 
 from core.noise import Noise
 from core.statistics.free_field import free_correlators, free_mass
-from core.statistics.running import MOST_BLOCKS, WINDOW, Blocks, RunningStatistics, spectra
+from core.statistics.running import WINDOW, RunningStatistics, spectra
+from core.statistics.running_blocks import MOST_BLOCKS, RunningBlocks
 from core.statistics.scalars import scalars
 from core.theories.phi4 import Phi4
 
@@ -30,7 +31,7 @@ def test_scalars_are_those_of_the_theory():
 
 
 def test_blocks_stay_few_and_keep_the_mean():
-    blocks = Blocks(2, 1)
+    blocks = RunningBlocks(2, 1)
     rows = np.arange(5000.0)
     for row in rows:
         blocks.add(np.array([[row], [row + 1]]))
@@ -48,7 +49,7 @@ def test_the_error_of_a_correlated_chain_covers_its_spread():
     within, naive = 0, 0
     memory = 19.5 / 3000
     for _ in range(200):
-        blocks, x = Blocks(4, 1), rng.normal(size=4)
+        blocks, x = RunningBlocks(4, 1), rng.normal(size=4)
         for noise in rng.normal(size=(4000, 4)) * np.sqrt(1 - 0.95**2):
             x = 0.95 * x + noise
             blocks.add(x[:, None])
@@ -60,7 +61,7 @@ def test_the_error_of_a_correlated_chain_covers_its_spread():
 
 
 def test_an_error_needs_enough_parts():
-    blocks = Blocks(2, 1)
+    blocks = RunningBlocks(2, 1)
     assert np.isnan(blocks.estimate(lambda a: a, 0.1).value).all()
     for i in range(40):
         blocks.add(np.full((2, 1), float(i)))
