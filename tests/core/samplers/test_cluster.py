@@ -29,12 +29,17 @@ def links(shape):
 
 def transition_matrix(kind, moduli, shape, kappa):
     """P[s, s'] of the sign configurations at fixed |φ|, summed over all bond configurations."""
-    volume, pairs = moduli.size, links(shape)
+    volume = moduli.size
+    pairs, number = np.unique(np.sort(links(shape)), axis=0, return_counts=True)  # two links: one of double strength
     states = np.array(list(product((1, -1), repeat=volume)))
     code = {tuple(s): i for i, s in enumerate(states)}
     result = np.zeros((len(states), len(states)))
     for i, s in enumerate(states):
-        equal = [(x, y, 1 - np.exp(-4 * kappa * moduli[x] * moduli[y])) for x, y in pairs if s[x] == s[y]]
+        equal = [
+            (x, y, 1 - np.exp(-4 * n * kappa * moduli[x] * moduli[y]))
+            for (x, y), n in zip(pairs, number, strict=True)
+            if s[x] == s[y]
+        ]
         for bonds in product((0, 1), repeat=len(equal)):
             weight = np.prod([p if b else 1 - p for b, (_, _, p) in zip(bonds, equal, strict=True)])
             graph = np.zeros((volume, volume))
