@@ -186,16 +186,17 @@ def _look(file: Path, size: int, modified: float) -> Entry:
     try:
         with open_ensemble(file) as reader:
             a = reader.attributes
-            if reader.plan is None:
+            plan = reader.plan
+            if plan is None:
                 raise ValueError(f"{file} is a plain array")
             chains, draws = reader.stored
             acceptance = float(a["acceptance"])
             size_of_m = mean(np.abs(reader.scalars()["magnetisation"]), reader.independent)
             error = size_of_m.error if math.isfinite(size_of_m.error) else None
             return Entry(
-                file.stem, file, size, modified, a["theory"], tuple(a["shape"]), float(a["kappa"]), float(a["lam"]),
-                a["algorithm"], chains, draws, int(a["seed"]), a["equilibrium"], tuple(a["warnings"]),
-                reader.plan.configs, acceptance if math.isfinite(acceptance) else None, (size_of_m.value, error),
+                file.stem, file, size, modified, a["theory"], plan.theory.event, float(a["kappa"]), float(a["lam"]),
+                a["algorithm"], chains, draws, int(a["seed"]), a["equilibrium"], tuple(a["warnings"]), plan.configs,
+                acceptance if math.isfinite(acceptance) else None, (size_of_m.value, error),
             )  # fmt: skip
     except (ValueError, KeyError, OSError) as error:
         return Entry(file.stem, file, size, modified, problem=str(error))

@@ -1,0 +1,126 @@
+"""The page *Field* with an ensemble of the library instead of one made on the spot."""
+
+import numpy as np
+import pytest
+
+from core.ensembles.files import open_ensemble
+from core.ensembles.library import Library
+from core.ensembles.make import make_ensemble
+from core.ensembles.request import EnsembleRequest
+from core.theories.phi4 import Phi4
+from dashboard.pages.field import library as field_library
+from dashboard.pages.field.library import choices, load, stored
+from dashboard.pages.field.view import OF_THE_FILE, FieldView
+
+FAST = {"step_size": 0.2, "n_steps": 5}
+SMALL = "L=32&configurations=64&trajectories=100&paths=32&steps=30"
+
+
+@pytest.fixture
+def library(tmp_path, monkeypatch):
+    monkeypatch.setenv("STOQLAB_HOME", str(tmp_path))
+    field_library.load.cache_clear()
+    return Library()
+
+
+@pytest.fixture
+def keep(library):
+    """``keep("name", shape, kappa)`` puts a short ensemble into the library and gives all of its fields."""
+
+    def make(name, shape=(16, 16), kappa=0.21, configs=48, chains=6, **options):
+        request = EnsembleRequest(Phi4(shape, kappa, 0.022), "hmc", configs, chains, 10, 2, FAST, **options)
+        make_ensemble(request, library.path(name))
+        with open_ensemble(library.path(name)) as reader:
+            return reader.read(0, chains, 0, configs // chains)
+
+    return make
+
+
+@pytest.fixture
+def field(shells, library):
+    return lambda query="": FieldView(shells(f"?page=field&{SMALL}&{query}"))
+
+
+def test_it_is_dissolved_and_its_couplings_are_adopted(keep, field, wait):
+    kept = keep("mine", kappa=0.22)
+    view = field("ensemble=mine")
+    assert (view.state.kappa, view.state.lam, view.state.L) == (0.22, 0.022, 16)
+    wait(lambda: not view.stage.busy)
+    run, _ = view.run
+    shown = run.forward.fields[0]
+    assert all(any(np.array_equal(x, y) for y in kept.reshape(-1, 16, 16)) for x in shown)
+    assert "**Data.** 48 configurations of “mine” from the library: φ⁴ on 16 × 16, κ = 0.22" in view.text.object
+    assert all(view.widgets[name].disabled for name in OF_THE_FILE)
+
+
+def test_it_is_chosen_on_the_page_and_left_again(keep, field, wait):
+    keep("mine", kappa=0.22)
+    view = field("kappa=0.25")
+    assert list(view.widgets["ensemble"].options.values()) == ["", "mine"]
+    wait(lambda: not view.stage.busy)
+    assert "Data" not in view.text.object
+    view.state.ensemble = "mine"
+    wait(lambda: not view.stage.busy and "mine" in view.text.object)
+    view.state.ensemble = ""
+    assert not view.widgets["kappa"].disabled
+    wait(lambda: not view.stage.busy and "mine" not in view.text.object)
+    assert view.state.kappa == 0.22
+
+
+def test_its_warnings_are_shown(keep, field, wait, library):
+    request = EnsembleRequest(Phi4(16, 0.4, 0.022), "hmc", 40, protocol="published")
+    make_ensemble(request, library.path("walls"))
+    view = field("ensemble=walls")
+    wait(lambda: not view.stage.busy)
+    assert view.note.visible
+    assert "published protocol" in view.note.object
+
+
+def test_lattices_and_couplings_beyond_the_controls_work(keep, field, wait):
+    keep("long", shape=(6, 10), kappa=0.02)
+    view = field("ensemble=long")
+    wait(lambda: not view.stage.busy)
+    assert view.stage.error == ""
+    assert "6 × 10, κ = 0.02" in view.text.object
+    assert view.run[0].forward.fields.shape[2:] == (6, 10)
+
+
+def test_one_that_is_not_there_is_told(keep, shells, wait):
+    keep("mine")
+    shell = shells(f"?page=field&{SMALL}&ensemble=other")
+    view = FieldView(shell)
+    assert "ensemble = &#x27;other&#x27; in the address cannot be used" in shell.messages[0].object
+    assert view.state.ensemble == ""
+
+
+def test_one_that_disappears_gets_a_sentence(keep, field, wait, library):
+    keep("mine")
+    view = field("ensemble=mine")
+    wait(lambda: not view.stage.busy)
+    library.remove("mine")
+    view.state.steps = 31
+    assert "no ensemble 'mine'" in view.stage.error
+
+
+def test_only_two_dimensions_are_offered(keep, library):
+    keep("line", shape=(16,))
+    keep("square")
+    library.path("bad").write_text("nonsense")
+    assert list(choices().values()) == ["", "square"]
+    with pytest.raises(ValueError, match="lattices in two dimensions"):
+        stored("line")
+    with pytest.raises(ValueError, match="cannot be read"):
+        stored("bad")
+
+
+def test_configurations_are_spread_over_chains_and_draws(keep, monkeypatch):
+    kept = keep("mine")
+    monkeypatch.setattr(field_library, "MOST", 12)
+    found = load(stored("mine")).fields.numpy()
+    assert np.array_equal(found, np.concatenate([kept[:, 0], kept[:, -1]]))
+    load.cache_clear()
+    monkeypatch.setattr(field_library, "MOST", 4)
+    assert np.array_equal(load(stored("mine")).fields.numpy(), kept[:4, -1])
+    keep("one", configs=1, chains=1)
+    with pytest.raises(ValueError, match="single configuration"):
+        load(stored("one"))
