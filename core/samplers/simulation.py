@@ -25,7 +25,7 @@ import torch
 from core.jobs import Token
 from core.noise import Noise
 from core.samplers import hmc
-from core.samplers.algorithms import automatic, find
+from core.samplers.algorithms import find
 from core.samplers.starts import STARTS
 from core.samplers.strokes import BRUSHES, disc, painted
 from core.samplers.warm_up import warm_up_step
@@ -34,17 +34,11 @@ from core.theories.phi4 import Phi4
 
 Tensor = torch.Tensor
 
-PILOT_L = 64
-"""Step sizes of larger lattices follow from this one by their known scaling, so that nobody waits for them."""
-SCALING = {"hmc": 0.5, "mala": 2 / 3}
-"""Step sizes at fixed acceptance fall as L^-this in two dimensions: V^(-1/4) and V^(-1/3) (Beskos, Pillai, Roberts,
-Sanz-Serna and Stuart, Bernoulli 19 (2013) 1501; Roberts and Rosenthal, J. R. Stat. Soc. B 60 (1998) 255). The others
-move sites or clusters one by one, or have no decision, and do not depend on the volume."""
 TIMED = 50
 """Blocks over which the rate is averaged."""
 WHOLE_FIELD = ("hmc", "mala")
 """Algorithms that decide about the whole field at once. A field far from equilibrium moves as a body, whose energy
-error would get every proposal refused; so after a disturbance these begin with a warm-up."""
+error would get every proposal refused; so after a disturbance, or in place of another, these begin with a warm-up."""
 WARM_UP, WARM_UP_LENGTH = 20, 1.0
 """Trajectories of the warm-up, HMC that accepts always, and their mean length."""
 
@@ -86,7 +80,8 @@ class Simulation:
         start: str = "mixed",
         seed: int = 0,
     ) -> None:
-        """Chains at ``start`` (see `core.samplers.starts.STARTS`); ``parameters`` are complete (see `live_parameters`).
+        """Chains at ``start`` (see `core.samplers.starts.STARTS`); ``parameters`` are complete (see
+        `core.samplers.live_parameters`).
 
         Raises ValueError for a lattice that is not a square and for bad values, naming them.
         """
@@ -115,8 +110,8 @@ class Simulation:
     ) -> None:
         """Go on from the present field with other couplings, another algorithm or other parameters.
 
-        A new algorithm needs its parameters. The statistics begin anew. A bad value becomes the ``problem`` of the next
-        frame, until the next command."""
+        A new algorithm needs its parameters, and begins with a warm-up where it needs one. The statistics begin anew.
+        A bad value becomes the ``problem`` of the next frame, until the next command."""
 
         def command() -> None:
             new = theory or self._theory
@@ -124,8 +119,9 @@ class Simulation:
                 raise ValueError(f"a field of {self._theory.event} sites cannot go on with {new.event}: start anew")
             method = find(algorithm) if algorithm is not None else self._algorithm
             values = dict(self._parameters if parameters is None else parameters)
+            switched = method.name != self._algorithm.name  # the field may be young, which the old one did not mind
             self._install(new, method, values, self._state.x)
-            if theory is not None:
+            if theory is not None or switched:
                 self._warm()
             self._begin("new couplings" if theory is not None else "new algorithm" if algorithm else "new step size")
 
@@ -320,33 +316,6 @@ class Simulation:
             self._theory, self._algorithm.name, self._parameters, self._state.x.numpy(), self._state.count,
             self.statistics.steps, *self._last, self._warming, rate, self._problem, self._reset,
         )  # fmt: skip
-
-
-def live_parameters(name: str, theory: Phi4, seed: int = 0, **given: Any) -> dict[str, Any]:
-    """The complete parameters of an algorithm for a run that is watched: those ``given``, the others automatic.
-
-    As `core.samplers.algorithms.automatic`, but beyond 64² the step size of that lattice is scaled to the volume
-    instead of being tuned again. HMC then takes more steps of the smaller size, so that a trajectory is as long.
-    """
-    noise = Noise(seed).of("simulation")
-    length = max(theory.event)
-    if length <= PILOT_L:
-        return automatic(name, theory, noise, **given)
-    pilot = automatic(name, dataclasses.replace(theory, L=PILOT_L), noise, **given)
-    factor = (PILOT_L / length) ** SCALING.get(name, 0.0)
-    if given.get("step_size") is None:
-        pilot["step_size"] *= factor
-        if "n_steps" in pilot and given.get("n_steps") is None:
-            pilot["n_steps"] = max(1, round(pilot["n_steps"] / factor))
-    return pilot
-
-
-def provisional_parameters(name: str, theory: Phi4, **given: Any) -> dict[str, Any]:
-    """Complete parameters at once, with a careful step size, to begin with until the tuned ones are there."""
-    careful = {"hmc": warm_up_step(theory), "mala": 0.005, "metropolis": 1.0, "cluster": 1.0}
-    if given.get("step_size") is None and name in careful:
-        given = given | {"step_size": careful[name]}
-    return automatic(name, theory, Noise(0), **given)
 
 
 def _require_square(theory: Phi4) -> None:

@@ -13,7 +13,8 @@ import panel_material_ui as pmui
 
 from core.jobs import Token
 from core.samplers.algorithms import find
-from core.samplers.simulation import Frame, Simulation, live_parameters, provisional_parameters
+from core.samplers.live_parameters import live_parameters, provisional_parameters
+from core.samplers.simulation import Frame, Simulation
 from core.theories.phi4 import Phi4
 from dashboard.live import Live, sentence
 from dashboard.pages.lattice.health_card import HEIGHT as HEALTH_HEIGHT

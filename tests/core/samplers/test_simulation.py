@@ -7,7 +7,8 @@ import pytest
 
 from core.contracts import Cancelled
 from core.jobs import Token
-from core.samplers.simulation import WARM_UP, Simulation, live_parameters, provisional_parameters
+from core.samplers.live_parameters import live_parameters, provisional_parameters
+from core.samplers.simulation import WARM_UP, Simulation
 from core.theories.phi4 import Phi4
 
 FREE = Phi4(8, 0.2, 0.0)
@@ -91,13 +92,17 @@ def test_after_a_change_of_everything_the_law_is_that_of_the_new_theory(algorith
 
 
 @pytest.mark.parametrize("algorithm", ["hmc", "mala"])
-@pytest.mark.parametrize("change", ["mixed", "cold", "quench", "heat"])
+@pytest.mark.parametrize("change", ["mixed", "cold", "quench", "heat", "switch"])
 def test_proposals_of_the_whole_field_are_accepted_after_a_disturbance(algorithm, change):
     """A field far from equilibrium moves as a body: without its warm-up hardly a proposal would be accepted."""
     theory = Phi4(32, 0.27, 0.022)
     parameters = live_parameters(algorithm, theory, flip=False)
     if change in ("mixed", "cold"):
         run = simulation(theory, algorithm, parameters, start=change)
+    elif change == "switch":
+        run = simulation(theory, "langevin", LANGEVIN)
+        run.advance(1)
+        run.steer(algorithm=algorithm, parameters=parameters)
     else:
         there = Phi4(32, 0.21 if change == "quench" else 0.4, 0.022)
         run = simulation(there, algorithm, live_parameters(algorithm, there, flip=False))
