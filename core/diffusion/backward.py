@@ -1,4 +1,4 @@
-"""The backward process, which makes data out of noise: five integrators of one signature.
+"""The backward process, which makes data out of noise: six integrators of one signature.
 
 With the score ``s(x, t) = ∇log P_t(x)`` the forward process ``dx = -½ k x dt + g dW`` is undone, in falling time, by
 
@@ -21,6 +21,8 @@ import numpy as np
 import torch
 
 from core.contracts import ScoreFunction, StepCallback, Tensor
+from core.diffusion.multistep import multistep
+from core.diffusion.stepping import begin, deviates, posterior_steps
 from core.noise import Noise
 from core.schedule import Schedule
 
@@ -30,12 +32,12 @@ Solver = Callable[..., Tensor]
 @torch.no_grad()
 def euler(x, score: ScoreFunction, schedule: Schedule, times, noise: Noise, callback: StepCallback | None = None):
     """Euler–Maruyama: ``x += [½ k x + g² s(x, t)] dt + g √dt η``. First order; unstable where g² dt is large."""
-    watch, k, g2, dt = _begin(x, schedule, times, callback)
+    watch, k, g2, dt = begin(x, schedule, times, callback)
     for i in range(len(dt)):
         drift = g2[i] * dt[i]
         x = ((1 + k[i] * dt[i] / 2) * x).add_(score(x, times[i]), alpha=drift)
         if i + 1 < len(dt):
-            x.add_(_normal(noise, i, x), alpha=math.sqrt(drift))
+            x.add_(deviates(noise, i, x), alpha=math.sqrt(drift))
         watch(i + 1, x)
     return x
 
@@ -46,11 +48,11 @@ def heun(x, score: ScoreFunction, schedule: Schedule, times, noise: Noise, callb
 
     Second order in law. The last step follows the probability flow, which needs no noise and keeps the order.
     """
-    watch, k, g2, dt = _begin(x, schedule, times, callback)
+    watch, k, g2, dt = begin(x, schedule, times, callback)
     variance = -np.diff(schedule.u(np.asarray(times, float)))
     for i in range(len(dt)):
         noisy = i + 1 < len(dt)
-        kick = math.sqrt(variance[i]) * _normal(noise, i, x) if noisy else torch.zeros_like(x)
+        kick = math.sqrt(variance[i]) * deviates(noise, i, x) if noisy else torch.zeros_like(x)
         half = 1.0 if noisy else 0.5
         slope = k[i] / 2 * x + half * g2[i] * score(x, times[i])
         y = x + dt[i] * slope + kick
@@ -63,7 +65,7 @@ def heun(x, score: ScoreFunction, schedule: Schedule, times, noise: Noise, callb
 @torch.no_grad()
 def flow(x, score: ScoreFunction, schedule: Schedule, times, noise: Noise, callback: StepCallback | None = None):
     """The probability flow by Heun's method, second order; deterministic: ``noise`` is not used."""
-    watch, k, g2, dt = _begin(x, schedule, times, callback)
+    watch, k, g2, dt = begin(x, schedule, times, callback)
     for i in range(len(dt)):
         slope = (k[i] * x).add_(score(x, times[i]), alpha=g2[i])
         y = x + dt[i] / 2 * slope
@@ -80,12 +82,12 @@ def ancestral(x, score: ScoreFunction, schedule: Schedule, times, noise: Noise, 
     With a = f(t,s) and q = Ξ(t) - a² Ξ(s) = Ξ(t,s), and Tweedie's x̂_0 = (x_t + Ξ(t) s)/f(t) put in, the posterior is
     ``x_s = (x_t + q s)/a + √(Ξ(s) q/Ξ(t)) η``, in which f(t), that may be tiny, has cancelled. First order.
     """
-    watch, _, _, dt = _begin(x, schedule, times, callback)
-    a, q, posterior = _posterior(schedule, times, x.dtype)
+    watch, _, _, dt = begin(x, schedule, times, callback)
+    a, q, posterior = posterior_steps(schedule, times, x.dtype)
     for i in range(len(dt)):
         x = (x + q[i] * score(x, times[i])) / a[i]
         if i + 1 < len(dt):
-            x.add_(_normal(noise, i, x), alpha=math.sqrt(posterior[i]))
+            x.add_(deviates(noise, i, x), alpha=math.sqrt(posterior[i]))
         watch(i + 1, x)
     return x
 
@@ -99,20 +101,20 @@ def pc(x, score: ScoreFunction, schedule: Schedule, times, noise: Noise, callbac
     shrinks with the step, its bias does too, and the method is of first order. (A step size from norms over all
     paths, as in the paper, would make a path depend on its neighbours.) The last point is left uncorrected.
     """
-    watch, _, _, dt = _begin(x, schedule, times, callback)
-    a, q, posterior = _posterior(schedule, times, x.dtype)
+    watch, _, _, dt = begin(x, schedule, times, callback)
+    a, q, posterior = posterior_steps(schedule, times, x.dtype)
     correction = noise.of("corrector")
     for i in range(len(dt)):
         x = (x + q[i] * score(x, times[i])) / a[i]
         if i + 1 < len(dt):
-            x.add_(_normal(noise, i, x), alpha=math.sqrt(posterior[i]))
+            x.add_(deviates(noise, i, x), alpha=math.sqrt(posterior[i]))
             x = x + posterior[i] / 2 * score(x, times[i + 1])
-            x.add_(_normal(correction, i, x), alpha=math.sqrt(posterior[i]))
+            x.add_(deviates(correction, i, x), alpha=math.sqrt(posterior[i]))
         watch(i + 1, x)
     return x
 
 
-SOLVERS: dict[str, Solver] = {s.__name__: s for s in (euler, heun, flow, ancestral, pc)}
+SOLVERS: dict[str, Solver] = {s.__name__: s for s in (euler, heun, flow, ancestral, pc, multistep)}
 """Every integrator by the name that the command line, the address bar and files use."""
 
 
@@ -132,49 +134,3 @@ def euler_warning(schedule: Schedule, times, variance: float) -> str | None:
         f"Euler's step is unstable here: at t = {t[worst]:.3g} it multiplies a path by {growth[worst]:.3g}; "
         "take more steps, the log or karras grid, or the ancestral or flow solver."
     )
-
-
-def _normal(noise: Noise, step: int, x: Tensor) -> Tensor:
-    return noise.normal(step, tuple(x.shape), x.dtype, x.device)
-
-
-def _posterior(schedule: Schedule, times, dtype: torch.dtype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """a = f(t,s), q = Ξ(t,s) and the posterior variance Ξ(s) q/Ξ(t) of every step.
-
-    Dividing by a multiplies the score's rounding error: steps that would lose all digits are refused.
-    """
-    times = np.asarray(times, dtype=float)
-    t, s = times[:-1], times[1:]
-    a, q = schedule.f(t, s), schedule.xi(t, s)
-    smallest = 1e3 * torch.finfo(dtype).eps
-    if np.any(a < smallest):
-        i = int(np.argmin(a))
-        raise FloatingPointError(
-            f"Step {i + 1} of {len(a)}, from t = {t[i]:.4g} to {s[i]:.4g}, is too long, as it divides by "
-            f"f(t,s) = {a[i]:.2g}; "
-            "take more steps, or the karras grid."
-        )
-    return a, q, schedule.xi(s) * q / schedule.xi(t)
-
-
-def _begin(x: Tensor, schedule: Schedule, times, callback: StepCallback | None):
-    """Checks the times; returns what to call after each step, k and g² at the times, and the lengths of the steps."""
-    times = np.asarray(times, dtype=float)
-    if len(times) < 2 or times[-1] < 0 or times[0] > schedule.t_max or np.any(np.diff(times) >= 0):
-        raise ValueError(f"times of the backward process must fall within {schedule.t_max:g} and 0, got {times}")
-    last = len(times) - 1
-    every = 1 if x.device.type == "cpu" else 16  # elsewhere a look at the numbers holds up the queue
-
-    def watch(i: int, x: Tensor) -> None:
-        # One pass: a sum is not finite if any of its terms is not, and such a term never becomes finite again.
-        if (i % every == 0 or i == last) and not math.isfinite(x.sum().item()):
-            where = f"at step {i} of {last}" if every == 1 else f"within the {every} steps before step {i} of {last}"
-            raise FloatingPointError(
-                f"The backward process diverged {where}, t = {times[i]:.4g}; take more steps, another grid "
-                "(log or karras), a smaller sigma, or the ancestral or flow solver."
-            )
-        if callback:
-            callback(i, float(times[i]), x)
-
-    watch(0, x)
-    return watch, schedule.k(times), schedule.g2(times), -np.diff(times)

@@ -20,6 +20,7 @@ SOLVERS = {
     "Probability flow (Heun)": "flow",
     "Ancestral (DDPM)": "ancestral",
     "Predictor–corrector": "pc",
+    "Multistep exponential (DPM-Solver++)": "multistep",
 }
 LABELS = {
     "sigma": "σ",

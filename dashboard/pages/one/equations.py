@@ -20,6 +20,8 @@ def equations(theory: Any, schedule: Schedule, solver: str) -> str:
         "ancestral": r"x_s = \frac{x_t + q\, s}{a} + \sqrt{\frac{\Xi_s q}{\Xi_t}}\,\eta,\quad a = f(t,s),\;"
         r" q = \Xi_t - a^2\Xi_s",
         "pc": r"\text{ancestral step, then Langevin steps } x \leftarrow x + \epsilon s + \sqrt{2\epsilon}\,\eta",
+        "multistep": r"x_s = \frac{x_t + (1 - e^{-h})(f\hat x_0 - x_t)}{a},\quad \hat x_0 \text{ from two steps},\;"
+        r" e^{-h} = a\sqrt{\Xi_s/\Xi_t}",
     }
     rows = [
         rf"\text{{law}} &\quad {theory.latex()}",
