@@ -162,6 +162,10 @@ class RunningStatistics:
         """One of `SCALARS` at the kept steps, less the first quarter of the run, (chains, steps)."""
         return self.recent(name, self._kept)[1]
 
+    def in_blocks(self, name: str) -> np.ndarray:
+        """Means of a scalar over the blocks of the whole run, less its first quarter, (chains, blocks)."""
+        return self._scalars.by_chain()[:, :, _MEANS.index(name)].T
+
     def log_ratios(self) -> np.ndarray:
         """log A = -ΔH of all chains at the same steps, those without a decision left out, (chains, steps)."""
         values = self._log_ratios[:, self._places(self._kept)[1]]

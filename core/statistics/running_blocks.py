@@ -45,7 +45,11 @@ class RunningBlocks:
 
     def means(self) -> np.ndarray:
         """The blocks after the first quarter, averaged over chains, (blocks, width), oldest first."""
-        return self._sums[self._full // 4 : self._full].mean(1) / self.size
+        return self.by_chain().mean(1)
+
+    def by_chain(self) -> np.ndarray:
+        """The blocks after the first quarter, (blocks, chains, width), oldest first."""
+        return self._sums[self._full // 4 : self._full] / self.size
 
     def estimate(self, function: Function, memory: float) -> Estimate:
         """A function of the means of the columns, from (..., width) to (..., k), with its jackknife error.
@@ -54,7 +58,7 @@ class RunningBlocks:
         known). A chain's history is cut into parts of at least four such times, and left whole where it is not known or
         too long: different chains are independent. The error is NaN for fewer than `FEWEST` parts.
         """
-        kept = self._sums[self._full // 4 : self._full] / self.size
+        kept = self.by_chain()
         if not len(kept):
             empty = np.full(np.shape(function(self._open[0])), np.nan)
             return Estimate(empty, empty)

@@ -26,6 +26,7 @@ from dashboard.live import Live, sentence
 from dashboard.pages.lattice.health_card import HealthCard
 from dashboard.pages.lattice.keep_texts import about, observables_html, warnings_html
 from dashboard.pages.lattice.library_table import CommandLine
+from dashboard.pages.lattice.making import under_way
 from dashboard.shell import Shell
 
 PIECE = 2**24
@@ -36,7 +37,7 @@ p { margin: 2px 0; }
 .sides { display: flex; flex-wrap: wrap; gap: 0 48px; align-items: flex-start; }
 .warnings { margin: 4px 0; padding-left: 18px; }
 .links { display: flex; flex-wrap: wrap; gap: 8px; }
-.links a { padding: 4px 10px; font-size: 12px; border: 1px solid currentColor; border-radius: 6px;
+.links a { padding: 6px 10px; font-size: 12px; border: 1px solid currentColor; border-radius: 6px;
   text-decoration: none; color: var(--mui-palette-primary-main, #0072b5); font-weight: 500; }
 .links a:focus-visible { outline: 2px solid currentColor; outline-offset: 1px; }
 """
@@ -124,6 +125,10 @@ class OneEnsemble:
 
     def remove(self) -> None:
         """Delete it from the library."""
+        if self.name in {one.name for one in under_way(self.library)}:
+            self._say("error", f"“{self.name}” is being made: cancel that first.")
+            self._ask(False)
+            return
         try:
             if self.entry is None:
                 self.library.discard(self.name)

@@ -51,7 +51,7 @@ def unfinished_row(name: str, plan: Plan, running: bool) -> dict[str, Any]:
     """One that has no file yet."""
     theory = plan.theory
     cells = [name, _extents(theory.event), f"{theory.kappa:g}", f"{theory.lam:g}", plan.sampler]
-    cells += [f"{thousands(plan.configs)} planned", "", "", "", ""]
+    cells += [f"0 of {thousands(plan.configs)}", "", "", "", ""]
     note = "being made" if running else "interrupted"
     return {"name": name, "cells": cells, "note": note, "title": "", "level": "green" if running else "amber"}
 

@@ -122,4 +122,19 @@ def test_the_precision_counts_the_whole_run_and_not_only_the_steps_that_are_kept
     assert seen is not None
     assert seen.m.shape == (16, 64)
     assert seen.steps == 300
+    assert seen.blocks is not None
+    assert seen.blocks["|M|"].mean() == pytest.approx(seen.size.value)
     assert seen.size.error < np.abs(seen.m).mean(1).std() / 4  # of 300 steps and not of 64
+
+
+def test_a_long_run_is_compared_over_all_of_it(monkeypatch):
+    """The chains differ in the kept steps by chance, |M| being slow near the transition, and no more in all of the run:
+    R̂ of steps that span ~25 τ_int is above 1.01, that of ~500 τ_int is not."""
+    monkeypatch.setattr("core.statistics.running.WINDOW", 128)
+    near = run(Phi4(8, 0.26, 0.022), steps=6000)
+    seen = signs(near)
+    assert seen is not None
+    assert seen.blocks is not None
+    assert seen.blocks["φ²"].shape[0] == 16
+    assert examine(seen)[0].level == "green"
+    assert examine(replace(seen, blocks=None))[0].level == "amber"
