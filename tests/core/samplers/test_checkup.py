@@ -10,6 +10,7 @@ import torch
 from core.noise import Noise
 from core.samplers.checkup import examine, reversibility_of, signs, walls
 from core.samplers.simulation import WARM_UP, Simulation
+from core.statistics.format import with_error
 from core.theories.phi4 import Phi4
 
 BROKEN = Phi4(16, 0.4, 0.022)
@@ -125,6 +126,7 @@ def test_the_precision_counts_the_whole_run_and_not_only_the_steps_that_are_kept
     assert seen.blocks is not None
     assert seen.blocks["|M|"].mean() == pytest.approx(seen.size.value)
     assert seen.size.error < np.abs(seen.m).mean(1).std() / 4  # of 300 steps and not of 64
+    assert f"|M| = {with_error(seen.size.value, seen.size.error)}, " in examine(seen)[-1].sentence
 
 
 def test_a_long_run_is_compared_over_all_of_it(monkeypatch):

@@ -115,3 +115,16 @@ def test_card_of_a_file():
     measured = measure(theory, [free_fields(theory, 2000, 3).reshape(4, 500, 4, 4)])
     card = by_name(h.health_of(measured, acceptance=0.7))
     assert card["walls"].level == card["thermalised"].level == card["acceptance"].level == "green"
+
+
+def test_the_precision_may_come_from_a_longer_history():
+    m, phi2 = good()
+    card = by_name(h.health(m, phi2, longer=(h.Measured(3.0, 0.1, 0.5, 0.0), 1000)))
+    assert f"{h.thousands(math.ceil(8000 * ((0.1 / 0.03) ** 2 - 1) / 8))} more sweeps" in card["precision"].sentence
+    assert card["τ_int"].level == "green"
+
+
+def test_large_numbers_are_written_out():
+    assert h.without_walls(1.0).sentence.startswith("100 % ")
+    card = by_name(h.health(*good(16, 4000)))
+    assert "e+" not in card["τ_int"].sentence
