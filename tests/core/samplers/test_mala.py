@@ -5,12 +5,14 @@ Its stationary law is tested with the other algorithms, in test_algorithms.
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from core.noise import Noise
 from core.samplers import mala
 from core.samplers.fourier import FourierKernel
+from core.statistics.errors import mean
 from core.theories.mixture import GaussianMixture
 from core.theories.phi4 import Phi4
 from tests.core.samplers import exact_laws as laws
@@ -45,6 +47,23 @@ def test_proposal_and_acceptance_are_those_of_the_textbook(kernel):
     torch.testing.assert_close(state.x[~info.accepted], x[~info.accepted], rtol=0, atol=0)
     assert log_ratio.abs().max() > 0.1
     assert (state.count, state.clock) == (1, epsilon)
+
+
+@pytest.mark.parametrize("accelerated", [False, True])
+def test_detailed_balance_on_the_2x2_lattice(accelerated):
+    """⟨f(x_t) g(x_{t+1})⟩ = ⟨g(x_t) f(x_{t+1})⟩ in equilibrium, which a stationary law alone does not imply."""
+    theory = Phi4(2, 0.3, 0.2)
+    kernel = FourierKernel(theory) if accelerated else None
+    state = mala.init(theory, laws.start(theory, 2000), 0.2, kernel)
+    f, g = laws.OBSERVABLES["phi2"], laws.OBSERVABLES["link"]
+    products = []
+    for _ in range(250):
+        x = state.x
+        state, _ = mala.step(state, Noise(7))
+        products.append((f(x) * g(state.x)).numpy() - (g(x) * f(state.x)).numpy())
+    found = mean(np.stack(products[50:], axis=1))
+    assert abs(found.value) < laws.SIGMAS * found.error
+    assert found.error < 0.002 * laws.moments_2x2(0.3, 0.2)["phi2"] * laws.moments_2x2(0.3, 0.2)["link"]
 
 
 def test_a_huge_step_is_refused_and_does_no_harm():

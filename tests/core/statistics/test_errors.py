@@ -54,6 +54,20 @@ def test_derived_quantity_agrees_with_pyerrors():
     assert found.tau_int_error == pytest.approx(reference.e_dtauint["chain"], rel=0.03)
 
 
+def test_several_chains_agree_with_replica_of_pyerrors():
+    # pyerrors takes deviations from the mean of each replicum, which matters to order τ/N of a chain, here 1/700.
+    pe = pytest.importorskip("pyerrors")
+    x = autoregressive(0.7, 4, 4000, 5)
+    names = [f"chain|{i}" for i in range(len(x))]
+    size, square = pe.Obs(list(np.abs(x)), names), pe.Obs(list(x**2), names)
+    reference = square - size**2
+    reference.gamma_method(S=1.5)
+    found = derived(lambda means: means["square"] - means["size"] ** 2, {"size": np.abs(x), "square": x**2})
+    assert found.value == pytest.approx(reference.value, abs=1e-12)
+    assert found.error == pytest.approx(reference.dvalue, rel=0.02)
+    assert found.tau_int == pytest.approx(reference.e_tauint["chain"], rel=0.03)
+
+
 def test_derived_knows_correlations_between_its_means():
     # x - x has no error, though x has; and a linear function has that of the series itself.
     x = autoregressive(0.6, 3, 500, 4)

@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 
 from core.noise import Noise
+from core.samplers import hmc
 from core.statistics.cumulants import cumulants_from_moments
 from core.statistics.n_point import ConnectedFunction, even_partitions, product_series
 from core.theories.phi4 import Phi4
+from tests.core.samplers import exact_laws as laws
 from tests.core.statistics.synthetic import free_fields
 
 
@@ -40,6 +43,29 @@ def test_free_field_has_only_a_propagator():
         four = connected(fields, points)
         assert abs(four.value) < 4.5 * four.error
         assert four.error < 0.05 * propagator[0, 0] ** 2
+
+
+@pytest.mark.parametrize("points", [[(0, 0), (0, 1), (1, 0), (1, 1)], [(0, 0), (0, 0), (1, 0), (1, 0)]])
+def test_interacting_2x2_lattice_by_quadrature(points):
+    theory, axis = Phi4(2, 0.3, 0.2), np.linspace(-4.2, 4.2, 25)
+    x = np.stack(np.meshgrid(*[axis] * 4, indexing="ij"), axis=-1).reshape(-1, 2, 2)
+    weight = np.exp(-theory.action(torch.from_numpy(x)).numpy())
+
+    def average(*chosen):
+        return float(weight @ product_series(x, [points[i] for i in chosen]) / weight.sum())
+
+    exact = average(0, 1, 2, 3)
+    for a, b in (((0, 1), (2, 3)), ((0, 2), (1, 3)), ((0, 3), (1, 2))):
+        exact -= average(*a) * average(*b)
+    state = hmc.init(theory, laws.start(theory, 2000), 0.3, 2.0, True)
+    function = ConnectedFunction(points)
+    for _ in range(60):
+        state, _ = hmc.step(state, Noise(5))
+        if state.count > 20:
+            function.add(state.x[:, None].numpy())
+    found = function.measured()
+    assert abs(found.value - exact) < 4.5 * found.error
+    assert found.error < 0.02 * abs(exact)
 
 
 def test_shift_and_definition_of_products():
