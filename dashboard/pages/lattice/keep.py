@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -123,7 +125,7 @@ class KeepView:
 
     def say(self, severity: str, text: str) -> None:
         """Show a sentence above the table; an empty one takes it away."""
-        self.message.param.update(object=text, severity=severity, visible=bool(text))
+        self.message.param.update(object=html.escape(text, quote=False), severity=severity, visible=bool(text))
 
     def _start(self, name: str, request: EnsembleRequest, **how: bool) -> None:
         if self.made is not None:
@@ -149,6 +151,9 @@ class KeepView:
         while made.running:
             token.check()
             time.sleep(TELL_EVERY)
+            if not made.running:
+                with suppress(OSError):
+                    self.library.list()  # reads the new file here, off the loop
             yield made
 
     def _deliver(self, made: Making) -> None:
@@ -198,7 +203,7 @@ class KeepView:
             name = name_for(self.library, request, str(self.settings.called))
             path = self.library.path(name)
         except (ValueError, OSError) as problem:
-            self.line.object, self.command.text = sentence(problem), ""
+            self.line.object, self.command.text = html.escape(sentence(problem), quote=False), ""
             return
         self.line.object = f"“{name}”: about {making.in_bytes(making.size_of(request))} on disk."
         self.command.text = command_line(request, path.name)

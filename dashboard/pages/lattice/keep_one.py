@@ -159,7 +159,9 @@ class OneEnsemble:
             self.title.object = f"{name}<p>{html.escape(sentence(problem))}</p>"
             return
         assert self.plan is not None
-        self.title.object = f"{name}<p>{facts}</p>{warnings_html(list(entry.warnings))}"
+        python = html.escape(f'open_ensemble(Library().path("{entry.name}"))', quote=False)
+        where = f"<p>In Python, and so for training: <code>{python}</code> of core.ensembles.</p>"
+        self.title.object = f"{name}<p>{facts}</p>{warnings_html(list(entry.warnings))}{where}"
         self.command.text = command_line(self.plan.request(), entry.path.name)
         links = []
         if address := self.downloads.offer(entry.path):

@@ -170,3 +170,25 @@ def test_nothing_is_known_at_first():
     assert np.isnan(statistics.cumulants().value).all()
     assert np.isnan(statistics.acceptance())
     assert statistics.sites().sum() == 0
+
+
+def test_log_ratios_are_those_of_the_kept_steps_with_a_decision(monkeypatch):
+    monkeypatch.setattr("core.statistics.running.WINDOW", 8)
+    statistics = RunningStatistics(FREE, 2, 4.0)
+    x = torch.zeros(2, 8, 8)
+    for step in range(20):
+        statistics.add(x, 0.5, torch.tensor([step, -step], dtype=torch.float64))
+    assert statistics.log_ratios().tolist() == [list(range(12, 20)), [-n for n in range(12, 20)]]
+    for _ in range(3):
+        statistics.add(x)
+    assert statistics.log_ratios()[0].tolist() == list(range(15, 20))
+
+
+def test_means_over_blocks_span_the_run_but_its_first_quarter():
+    statistics = RunningStatistics(FREE, 2, 4.0)
+    for step in range(400):
+        statistics.add(torch.stack([torch.full((8, 8), float(step)), torch.full((8, 8), -1.0)]))
+    found = statistics.in_blocks("abs_m")
+    assert found.shape == (2, 75)  # blocks of four steps
+    assert found[0].tolist() == [4 * k + 1.5 for k in range(25, 100)]
+    assert (found[1] == 1).all()
