@@ -1,0 +1,238 @@
+"""``stoqlab compare``: two lattice ensembles in one table, with errors from both and one χ² for all."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.cli.arguments import Parser, warn
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from core.ensembles.files import EnsembleReader
+    from core.ensembles.plan import Plan
+    from core.statistics.compare import Comparison
+    from core.statistics.measure import Measurement
+    from core.theories.phi4 import Phi4
+
+_DESCRIPTION = """\
+Compare two ensembles of lattice fields: every observable with its error from both, the difference in
+standard deviations, and one χ² that knows how the observables are correlated. Each of A and B is a file
+made by 'stoqlab ensemble', or a NumPy array (.npy) of shape (N, L, L), taken as one Markov chain or,
+with --independent, as independent draws. An array belongs to the theory of the other file, or to that
+of --kappa and --lam."""
+
+_EPILOG = """\
+examples:
+  stoqlab compare hmc.nc cluster.nc
+  stoqlab compare hmc.nc generated.npy --independent --json
+
+σ is (a − b)/√(error_a² + error_b²). The two ensembles have to be independent of each other; what speaks
+against it (the same file, configurations that occur in both, the same seed) is said."""
+
+SUSPECT, DIFFERENT = 3.0, 4.5
+"""Differences in σ from which on a row is yellow, and red."""
+
+
+def add_to(commands) -> None:
+    """Add this command and its arguments to the parser's commands."""
+    parser: Parser = commands.add_parser(
+        "compare", help="compare two lattice ensembles", description=_DESCRIPTION, epilog=_EPILOG
+    )
+    for name in ("a", "b"):
+        parser.add_argument(name, metavar=name.upper(), type=Path, help="ensemble (.nc) or array (.npy)")
+    array = parser.add_argument_group("arrays of other origin")
+    array.add_argument("--kappa", type=float, metavar="κ", help="hopping parameter (default that of the other file)")
+    array.add_argument("--lam", type=float, metavar="λ", help="its coupling")
+    array.add_argument("--independent", action="store_true", help="configurations of arrays are independent draws")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the arguments ask for; returns the exit status. Raises ValueError for arguments that do not fit."""
+    from contextlib import ExitStack
+
+    from core.statistics.compare import compare
+    from core.statistics.measure import measure
+
+    paths = (arguments.a, arguments.b)
+    with ExitStack() as stack:
+        readers, notes = _open(paths, arguments, stack)
+        found = [measure(reader.theory, reader.blocks(), reader.independent) for reader in readers]
+        plans = [reader.plan for reader in readers]
+    comparison = compare(*found)
+    warnings = _origins(paths, plans) + comparison.warnings
+    for name, plan, measurement in zip("AB", plans, found, strict=True):
+        said = [] if plan is None else plan.warnings
+        warnings += [f"{name}: {sentence}" for sentence in dict.fromkeys([*said, *measurement.warnings])]
+    notes += comparison.notes
+    if arguments.json:
+        print(json.dumps(_report(paths, comparison, warnings, notes), allow_nan=False, ensure_ascii=False))
+    else:
+        _print_table(paths, comparison, notes)
+        for sentence in warnings:
+            warn(sentence)
+    return 0
+
+
+def _open(
+    paths: tuple[Path, Path], arguments: argparse.Namespace, stack: ExitStack
+) -> tuple[list[EnsembleReader], list[str]]:
+    """Both files, opened, and a note where an array takes its couplings from the other file."""
+    from core.ensembles.files import open_ensemble
+
+    arrays = [path.suffix == ".npy" for path in paths]
+    given = [name for name in ("kappa", "lam") if getattr(arguments, name) is not None]
+    if not any(arrays) and (given or arguments.independent):
+        raise ValueError("--kappa, --lam and --independent are for arrays (.npy); ensemble files know them themselves")
+    if len(given) == 1:
+        raise ValueError(f"the theory of an array takes both --kappa and --lam, got --{given[0]} alone")
+    if all(arrays) and not given:
+        raise ValueError("two arrays do not say what theory they belong to: give --kappa and --lam")
+    readers: dict[int, EnsembleReader] = {}
+    couplings, notes = (arguments.kappa, arguments.lam), []
+    try:
+        for k in sorted((0, 1), key=lambda k: arrays[k]):  # files first, since an array may take their couplings
+            theory = _theory(*couplings) if arrays[k] else None
+            readers[k] = stack.enter_context(open_ensemble(paths[k], theory, arguments.independent))
+            if not given:
+                couplings = (readers[k].theory.kappa, readers[k].theory.lam)
+                if arrays[k]:
+                    notes = [f"{'AB'[k]} is taken to have the couplings of {'BA'[k]}."]
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise ValueError(str(error)) from None
+    return [readers[0], readers[1]], notes
+
+
+def _origins(paths: tuple[Path, Path], plans: list[Plan | None]) -> list[str]:
+    """What the files tell about their independence of each other."""
+    if paths[0].samefile(paths[1]):
+        return ["A and B are one and the same file."]
+    a, b = plans
+    if a is None or b is None or (a.sampler, a.seed) != (b.sampler, b.seed):
+        return []
+    return [
+        f"Both ensembles were made by {a.sampler} from the seed {a.seed}: they share their random numbers, and may not "
+        "be independent. Make one with another --seed."
+    ]
+
+
+def _theory(kappa: float, lam: float) -> Any:
+    """Makes the theory once the array has told the shape of a configuration."""
+    from core.theories.phi4 import Phi4
+
+    return lambda shape: Phi4(tuple(int(n) for n in shape), kappa, lam)
+
+
+def _report(paths: tuple[Path, Path], found: Comparison, warnings: list[str], notes: list[str]) -> dict[str, Any]:
+    joint = found.joint
+    return {
+        "observables": {
+            name: {
+                "a": {"value": _finite(row.a.value), "error": _finite(row.a.error)},
+                "b": {"value": _finite(row.b.value), "error": _finite(row.b.error)},
+                "sigma": _finite(row.sigma),
+            }
+            for name, row in found.observables.items()
+        },
+        "chi2_per_dof": _finite(joint.chi2 / joint.dof) if joint.dof else None,
+        "chi2": _finite(joint.chi2),
+        "dof": joint.dof,
+        "p_value": _finite(joint.p_value),
+        "chi2_observables": list(found.joint_observables),
+        "effective_sample_size": {
+            name: {"a": _finite(a), "b": _finite(b)} for name, (a, b) in found.effective_sample_size.items()
+        },
+        "a": _origin(paths[0], found.a),
+        "b": _origin(paths[1], found.b),
+        "warnings": warnings,
+        "notes": notes,
+    }
+
+
+def _origin(path: Path, found: Measurement) -> dict[str, Any]:
+    theory = found.theory
+    return {
+        "file": str(path),
+        "theory": theory.name,
+        "couplings": {"kappa": theory.kappa, "lam": theory.lam, "shape": list(theory.event)},
+        "n_configs": found.n_configs,
+        "chains": found.chains,
+        "draws": found.draws,
+        "independent": found.independent,
+    }
+
+
+def _finite(number: float) -> float | None:
+    return float(number) if math.isfinite(number) else None
+
+
+def _print_table(paths: tuple[Path, Path], found: Comparison, notes: list[str]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from core.statistics.format import with_error
+    from core.statistics.measure import TITLES
+
+    console = Console(highlight=False)
+    for k, (name, path, of) in enumerate(zip("AB", paths, (found.a, found.b), strict=True)):
+        sizes = ", ".join(
+            f"{_count(both[k])} for {TITLES[observable]}" for observable, both in found.effective_sample_size.items()
+        )
+        console.print(
+            Text(f"{name}: {path.name}: {_theory_in_words(of.theory)}, {_size(of)}; effective sample size {sizes}"),
+            soft_wrap=True,
+        )
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("")
+    for heading in ("A", "B", "(A − B)/σ"):
+        table.add_column(heading, justify="right")
+    for name, (a, b, sigma) in found.observables.items():
+        style = "" if not abs(sigma) > SUSPECT else "yellow" if abs(sigma) <= DIFFERENT else "bold red"
+        table.add_row(
+            TITLES[name], with_error(a.value, a.error), with_error(b.value, b.error), _sigmas(sigma), style=style
+        )
+    console.print(table)
+    joint = found.joint
+    if joint.dof:
+        freedom = f"{joint.dof} degree{'s' * (joint.dof > 1)} of freedom"
+        text = f"χ²/dof = {joint.chi2 / joint.dof:.3g} with {freedom}, p = {joint.p_value:.2g}"
+        console.print(Text(text), soft_wrap=True)
+    for sentence in notes:
+        console.print(Text(sentence), style="dim", soft_wrap=True)
+
+
+def _sigmas(sigma: float) -> str:
+    from core.statistics.format import MINUS
+
+    if math.isnan(sigma):
+        return "–"
+    return ("+" if sigma >= 0 else MINUS) + ("∞" if math.isinf(sigma) else f"{abs(sigma):.1f}")
+
+
+def _count(size: float) -> str:
+    from core.statistics.format import thousands
+
+    return thousands(round(size)) if math.isfinite(size) else "unknown"
+
+
+def _size(found: Measurement) -> str:
+    from core.statistics.format import thousands
+
+    number = thousands(found.n_configs)
+    if found.independent:
+        return f"{number} independent configurations"
+    if found.chains == 1:
+        return f"{number} configurations of one chain"
+    return f"{number} configurations ({thousands(found.chains)} chains × {thousands(found.draws)} draws)"
+
+
+def _theory_in_words(theory: Phi4) -> str:
+    return f"φ⁴ on {' × '.join(str(n) for n in theory.event)}, κ = {theory.kappa:g}, λ = {theory.lam:g}"
