@@ -147,14 +147,16 @@ class KeepView:
         self.live.submit(partial(self._watch, made))
 
     def _watch(self, made: Making, token: Token) -> Iterator[Making]:
+        """Yields it again and again, the last time once it has ended."""
         yield made
         while made.running:
             token.check()
             time.sleep(TELL_EVERY)
-            if not made.running:
-                with suppress(OSError):
-                    self.library.list()  # reads the new file here, off the loop
-            yield made
+            if made.running:
+                yield made
+        with suppress(OSError):
+            self.library.list()  # reads the new file here, off the loop
+        yield made
 
     def _deliver(self, made: Making) -> None:
         if made is not self.made:

@@ -74,7 +74,8 @@ def name_for(library: Library, request: EnsembleRequest, wanted: str) -> str:
         return wanted.strip()
     theory = request.theory
     method = request.protocol or request.sampler
-    name = f"κ={theory.kappa:g} λ={theory.lam:g} L={theory.event[0]} {method}"
+    usual = theory.lam == LatticeState.param["lam"].default
+    name = f"κ={theory.kappa:g} {'' if usual else f'λ={theory.lam:g} '}L={theory.event[0]} {method}"
     taken = {entry.name for entry in library.list()} | set(library.unfinished())
     number = 1
     while (free := name if number == 1 else f"{name} ({number})") in taken:

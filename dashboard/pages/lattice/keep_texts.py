@@ -18,8 +18,8 @@ from core.statistics.measure import TITLES, Measurement
 from dashboard.pages.lattice.making import in_bytes
 from dashboard.pages.lattice.numbers import updates
 
-COLUMNS = ["Name", "State", "Lattice", "κ", "λ", "Algorithm", "Configs", "Accepted", "⟨|M|⟩", "Size", "Made"]
-RIGHT = [3, 4, 6, 7, 8, 9]
+COLUMNS = ["Name", "State", "Lattice", "κ, λ", "Algorithm", "Configs", "Accepted", "⟨|M|⟩", "Size", "Made"]
+RIGHT = [5, 6, 7, 8]
 """Columns of numbers."""
 
 
@@ -28,11 +28,10 @@ def row(entry: Entry) -> dict[str, Any]:
     made = time.strftime("%d %b %H:%M", time.localtime(entry.modified))
     size = in_bytes(entry.bytes)
     if entry.problem:
-        cells = [entry.name, *[""] * 7, size, made]
+        cells = [entry.name, *[""] * 6, size, made]
         return {"name": entry.name, "cells": cells, "note": "not readable", "title": entry.problem, "level": "red"}
     cells = [
-        entry.name, _extents(entry.shape), f"{entry.kappa:g}",
-        f"{entry.lam:g}", entry.sampler, thousands(entry.n_configs),
+        entry.name, _extents(entry.shape), f"{entry.kappa:g}, {entry.lam:g}", entry.sampler, thousands(entry.n_configs),
         "–" if entry.acceptance is None else f"{entry.acceptance:.2f}",
         "–" if entry.abs_m is None else with_error(*entry.abs_m), size, made,
     ]  # fmt: skip
@@ -50,7 +49,7 @@ def row(entry: Entry) -> dict[str, Any]:
 def unfinished_row(name: str, plan: Plan, running: bool) -> dict[str, Any]:
     """One that has no file yet."""
     theory = plan.theory
-    cells = [name, _extents(theory.event), f"{theory.kappa:g}", f"{theory.lam:g}", plan.sampler]
+    cells = [name, _extents(theory.event), f"{theory.kappa:g}, {theory.lam:g}", plan.sampler]
     cells += [f"0 of {thousands(plan.configs)}", "", "", "", ""]
     note = "being made" if running else "interrupted"
     return {"name": name, "cells": cells, "note": note, "title": "", "level": "green" if running else "amber"}

@@ -57,7 +57,7 @@ def names(tab):
 def test_what_is_made_is_in_the_library_and_chosen(keep, library, wait):
     tab = keep()
     assert "empty" in tab.table.caption
-    name = "κ=0.21 λ=0.022 L=16 hmc"
+    name = "κ=0.21 L=16 hmc"
     assert f"“{name}”" in tab.line.object
     said = tab.command.text
     assert said.startswith("stoqlab ensemble phi4 --L 16 --kappa 0.21 --lam 0.022 --sampler hmc --start mixed")
@@ -77,9 +77,9 @@ def test_what_is_made_is_in_the_library_and_chosen(keep, library, wait):
         assert reader.plan.parameters["step_size"] == 0.2
         entry = library[name]
         cells = tab.table.rows[0]["cells"]
-        assert cells[1:5] == ["16 × 16", "0.21", "0.022", "hmc"]
-        assert cells[5] == "40"
-        assert cells[7] == with_error(*entry.abs_m)
+        assert cells[1:4] == ["16 × 16", "0.21, 0.022", "hmc"]
+        assert cells[4] == "40"
+        assert cells[6] == with_error(*entry.abs_m)
     assert len(tab.table.columns) == len(cells) + 1
     assert "4 chains of 10 configurations, 8 trajectories of thermalisation" in tab.one.title.object
     assert "--therm 8" in tab.one.command.text
@@ -364,6 +364,24 @@ def test_a_disk_that_fills_up_gets_a_sentence_and_loses_nothing(keep, library, w
     assert library["mine"].n_configs == 40
 
 
+def test_an_end_before_the_first_look_is_noticed(keep, wait, monkeypatch):
+    class Ended(making.Making):
+        @property
+        def running(self):
+            self.looks = getattr(self, "looks", 0) + 1
+            return self.looks == 1
+
+        @running.setter
+        def running(self, value):
+            pass
+
+    monkeypatch.setattr(making, "Making", Ended)
+    tab = keep(called="mine")
+    tab.make.clicks += 1
+    wait(lambda: tab.made is None)
+    assert not tab.make.disabled
+
+
 def test_an_ensemble_that_does_not_fit_on_the_disk_is_not_begun(library, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=50_000))
     with pytest.raises(ValueError, match=r"100 configurations need 205 kB .* 50 kB free"):
@@ -373,12 +391,14 @@ def test_an_ensemble_that_does_not_fit_on_the_disk_is_not_begun(library, monkeyp
 
 def test_free_names_are_numbered(library):
     request = EnsembleRequest(THEORY, "hmc", 8, 2, 4, 2, FAST)
-    base = "κ=0.21 λ=0.022 L=16 hmc"
+    base = "κ=0.21 L=16 hmc"
     assert name_for(library, request, " mine ") == "mine"
     assert name_for(library, request, "") == base
     make_ensemble(request, library.path(base))
     make_ensemble(request, library.path(f"{base} (2)"))
     assert name_for(library, request, "") == f"{base} (3)"
+    other = EnsembleRequest(Phi4(16, 0.21, 0.05), "hmc", 8)
+    assert name_for(library, other, "") == "κ=0.21 λ=0.05 L=16 hmc"
 
 
 @pytest.mark.parametrize(
