@@ -10,7 +10,7 @@ import numpy as np
 from core.ensembles.plan import Plan
 from core.statistics.autocorrelation import integrated_time
 from core.statistics.diagnosis import drift_warnings, r_hat_warnings, wall_warnings
-from core.statistics.walls import holds_walls, smoothing
+from core.statistics.walls import walls
 
 
 def tau_of_abs_m(magnetisation: np.ndarray) -> float | None:
@@ -39,13 +39,7 @@ def warnings_about(plan: Plan, scalars: dict[str, np.ndarray], last: np.ndarray)
     if scalars["magnetisation"].shape[1] > 1:
         series = {"|M|": np.abs(scalars["magnetisation"]), "φ²": scalars["phi_squared"]}
         found += r_hat_warnings(series) + drift_warnings(series)
-    return found + wall_warnings(_walls(plan, last)[:, None])
-
-
-def _walls(plan: Plan, last: np.ndarray) -> np.ndarray:
-    axes = tuple(range(1, last.ndim))
-    smooth = np.fft.irfftn(np.fft.rfftn(last, axes=axes) * smoothing(plan.theory.event), plan.theory.event, axes)
-    return holds_walls(plan.theory, smooth)
+    return found + wall_warnings(walls(plan.theory, last)[:, None])
 
 
 def report(plan: Plan, scalars: dict[str, np.ndarray], last: np.ndarray, seconds: float) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from core.samplers.simulation import Simulation
 from core.statistics.errors import Measured
 from core.statistics.health import FEWEST_DRAWS, Check, boltzmann_average, health, thermalised
 from core.statistics.running import RunningStatistics
-from core.statistics.walls import holds_walls, smoothing
+from core.statistics.walls import walls
 from core.theories.phi4 import Phi4
 
 
@@ -86,10 +86,3 @@ def reversibility_of(seen: Signs, noise: Noise) -> float | None:
     if not isinstance(seen.state, hmc.HmcState):
         return None
     return hmc.reversibility_error(replace(seen.state, x=seen.state.x[:1].clone()), noise)
-
-
-def walls(theory: Phi4, x: np.ndarray) -> np.ndarray:
-    """Whether each of the configurations ``x`` (n, *event) holds a wall that equilibrium would not have, (n,)."""
-    axes = tuple(range(1, x.ndim))
-    smooth = np.fft.irfftn(np.fft.rfftn(x, axes=axes) * smoothing(theory.event), theory.event, axes)
-    return holds_walls(theory, smooth)

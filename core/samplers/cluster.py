@@ -16,14 +16,8 @@ import numpy as np
 import torch
 
 from core.noise import Noise
-from core.samplers.contract import Info
-from core.samplers.metropolis import (
-    require_fields,
-    require_half_width,
-    require_reflections,
-    require_sweepable,
-    sweep,
-)
+from core.samplers.contract import Info, require_positive
+from core.samplers.metropolis import require_fields, require_reflections, require_sweepable, sweep
 from core.theories.phi4 import Phi4
 from core.theories.phi4_cluster_kernel import site_neighbours, swendsen_wang, wolff
 
@@ -58,7 +52,7 @@ def init(
     """
     require_kind(kind)
     require_sweepable(theory, x, "the local sweeps of the cluster algorithm")
-    require_half_width(step_size)
+    require_positive("step_size", step_size)
     require_reflections(overrelaxation)
     if isinstance(sweeps, bool) or not isinstance(sweeps, int | np.integer) or sweeps < 1:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -69,6 +70,18 @@ def decide(log_ratio: Tensor, count: int, noise: Noise) -> Tensor:
     return torch.log(u) < log_ratio
 
 
+def random_signs(x: Tensor, count: int, noise: Noise) -> Tensor:
+    """φ → -φ of each chain with probability ½, from the stream ``noise.of("flip")``."""
+    u = noise.of("flip").uniform(count, (len(x), 1), device=x.device)[:, 0]
+    return choose(u < 0.5, -x, x)
+
+
 def choose(accepted: Tensor, new: Tensor, old: Tensor) -> Tensor:
     """``new`` where accepted, else ``old``, chain by chain."""
     return torch.where(accepted.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+
+def require_positive(name: str, value: float) -> None:
+    """Raises ValueError, with the parameter's name, for a number that is not positive and finite."""
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be a positive finite number, got {value}")

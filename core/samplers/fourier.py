@@ -28,15 +28,16 @@ class FourierKernel:
     """𝒦 for the lattice of ``theory``, with squared mass M² = ``mass2`` in lattice units.
 
     Without ``mass2`` it is that of the theory in the Gaussian approximation, so 𝒦 is ``gaussian_propagator`` up to a
-    factor; at κ = 0, where all modes are alike, 𝒦 = 1. Raises ValueError for a mass2 that is not positive.
+    factor; at κ = 0, where all modes are alike, 𝒦 = 1. Raises ValueError for a mass2 that is
+    not positive and finite.
     """
 
     theory: Any
     mass2: float | None = None
 
     def __post_init__(self) -> None:
-        if self.mass2 is not None and not self.mass2 > 0:
-            raise ValueError(f"mass2 of the Fourier kernel must be a positive number, got {self.mass2}")
+        if self.mass2 is not None and not 0 < self.mass2 < math.inf:
+            raise ValueError(f"mass2 of the Fourier kernel must be a positive finite number, got {self.mass2}")
 
     @cached_property
     def spectrum(self) -> np.ndarray:

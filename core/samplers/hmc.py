@@ -18,9 +18,9 @@ import torch
 
 from core.contracts import Theory
 from core.noise import Noise
-from core.samplers.contract import Info, choose, decide
+from core.samplers.contract import Info, choose, decide, random_signs, require_positive
 from core.samplers.dual_averaging import tuned
-from core.samplers.integrators import integrate, make_moves, require_positive
+from core.samplers.integrators import integrate, make_moves
 
 if TYPE_CHECKING:
     from core.samplers.fourier import FourierKernel
@@ -80,16 +80,14 @@ def step(state: HmcState, noise: Noise) -> tuple[HmcState, Info]:
     """
     steps = _steps(state, noise)
     moves = make_moves(state.integrator, state.step_size, steps)
-    flips = noise.of("flip") if state.flip else None
     if state.x.device.type == "cpu" and state.kernel is None and hasattr(state.theory, "trajectory"):
+        flips = noise.of("flip") if state.flip else None
         x, accepted, delta = state.theory.trajectory(state.x, noise, state.count, *moves, state.metropolis, flips)
     else:
         y, _, delta = integrate(state.theory, state.x, _momenta(state, noise), moves, state.kernel)
         accepted = decide(-delta, state.count, noise) if state.metropolis else torch.isfinite(delta)
         x = choose(accepted, y, state.x)
-        if flips is not None:
-            u = flips.uniform(state.count, (len(x), 1), device=x.device)[:, 0]
-            x = choose(u < 0.5, -x, x)
+        x = random_signs(x, state.count, noise) if state.flip else x
     clock = state.clock + steps * state.step_size
     return replace(state, x=x, count=state.count + 1, clock=clock), Info(accepted, -delta)
 

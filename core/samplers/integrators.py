@@ -7,7 +7,6 @@ its moves, which is what the Metropolis decision of HMC relies on.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -119,9 +118,3 @@ def energy(theory: Theory, x: Tensor, p: Tensor, kernel: FourierKernel | None = 
     """H = ½ p 𝒦 p + S(x) of each chain, float64."""
     velocity = p if kernel is None else kernel.apply(p)
     return theory.action(x).double() + (p.double() * velocity.double()).flatten(1).sum(1) / 2
-
-
-def require_positive(name: str, value: float) -> None:
-    """Raises ValueError, with the parameter's name, for a number that is not positive and finite."""
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be a positive finite number, got {value}")

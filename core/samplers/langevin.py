@@ -23,7 +23,7 @@ import torch
 
 from core.contracts import Theory
 from core.noise import Noise
-from core.samplers.contract import Info, choose
+from core.samplers.contract import Info, random_signs, require_positive
 from core.samplers.fourier import FourierKernel
 from core.theories.phi4 import Phi4
 from core.theories.phi4_langevin_kernel import langevin_step
@@ -60,7 +60,7 @@ def init(
     modes. ``flip`` follows each step by φ → -φ with probability ½, for a theory with that symmetry. Raises ValueError
     for an epsilon that is not a positive number.
     """
-    require_step_size(epsilon)
+    require_positive("epsilon", epsilon)
     return LangevinState(theory, x, float(epsilon), strength, kernel, flip)
 
 
@@ -76,8 +76,7 @@ def step(state: LangevinState, noise: Noise) -> tuple[LangevinState, Info]:
             "force of this theory; take a smaller step or the Metropolis-adjusted one"
         )
     if state.flip:
-        u = noise.of("flip").uniform(state.count, (len(x), 1), device=x.device)[:, 0]
-        x = choose(u < 0.5, -x, x)
+        x = random_signs(x, state.count, noise)
     return replace(state, x=x, count=state.count + 1, clock=state.clock + h), Info()
 
 
@@ -91,9 +90,3 @@ def _moved(state: LangevinState, h: float, noise: Noise) -> tuple[Tensor, bool]:
         force, eta = state.kernel.apply(force), state.kernel.sqrt(eta)
     y = x + h * force + math.sqrt(2 * h) * eta
     return y, bool(torch.isfinite(y).all())
-
-
-def require_step_size(epsilon: float) -> None:
-    """ValueError unless ``epsilon`` is a positive finite number."""
-    if not (math.isfinite(epsilon) and epsilon > 0):
-        raise ValueError(f"epsilon must be a positive finite step size, got {epsilon}")

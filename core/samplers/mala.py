@@ -19,9 +19,8 @@ import torch
 from core.contracts import Theory
 from core.noise import Noise
 from core.samplers import hmc
-from core.samplers.contract import Info
+from core.samplers.contract import Info, require_positive
 from core.samplers.fourier import FourierKernel
-from core.samplers.langevin import require_step_size
 
 Tensor = torch.Tensor
 
@@ -47,7 +46,7 @@ def init(
     ``kernel`` is 𝒦, by default 1. ``flip`` follows each decision by φ → -φ with probability ½, for a theory with that
     symmetry.
     """
-    require_step_size(epsilon)
+    require_positive("epsilon", epsilon)
     return MalaState(theory, x, float(epsilon), kernel, flip)
 
 

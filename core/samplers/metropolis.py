@@ -15,14 +15,13 @@ have τ_int(|M|) = 414(70), with one sweep of reflections after each 32(3), with
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from core.noise import Noise
-from core.samplers.contract import Info, choose
+from core.samplers.contract import Info, random_signs, require_positive
 from core.theories.phi4 import Phi4
 from core.theories.phi4_metropolis_kernel import checkerboard, reflection_centre, sweeps
 
@@ -50,7 +49,7 @@ def init(theory: Phi4, x: Tensor, step_size: float, overrelaxation: int = 0, fli
     ``overrelaxation``, an odd extent, and a theory or field that the compiled sweeps cannot take.
     """
     require_sweepable(theory, x, "checkerboard Metropolis updates")
-    require_half_width(step_size)
+    require_positive("step_size", step_size)
     require_reflections(overrelaxation)
     return MetropolisState(theory, x, float(step_size), int(overrelaxation), flip)
 
@@ -59,8 +58,7 @@ def step(state: MetropolisState, noise: Noise) -> tuple[MetropolisState, Info]:
     """One sweep of every chain; ``Info.rate`` is the fraction of its sites whose Metropolis proposal was accepted."""
     x, rate = sweep(state.theory, state.x, state.step_size, noise, state.count, 1, state.overrelaxation)
     if state.flip:
-        u = noise.of("flip").uniform(state.count, (len(x), 1))[:, 0]
-        x = choose(u < 0.5, -x, x)
+        x = random_signs(x, state.count, noise)
     return replace(state, x=x, count=state.count + 1, clock=state.clock + 1), Info(rate=rate)
 
 
@@ -99,12 +97,6 @@ def require_fields(theory: Phi4, x: Tensor) -> None:
         raise ValueError(f"x must be float32 or float64, got {x.dtype}")
     if x.device.type != "cpu":
         raise ValueError(f"x must be on the CPU for local updates, got {x.device}")
-
-
-def require_half_width(step_size: float) -> None:
-    """ValueError unless ``step_size`` is a positive finite number."""
-    if not (math.isfinite(step_size) and step_size > 0):
-        raise ValueError(f"step_size must be a positive finite half-width of the proposal, got {step_size}")
 
 
 def require_reflections(overrelaxation: int) -> None:

@@ -292,9 +292,7 @@ class Simulation:
     def _replace(self, algorithm: Any, theory: Phi4, parameters: Mapping[str, Any], x: Tensor, count: int) -> None:
         """A fresh state at ``x`` that goes on counting."""
         new = algorithm.start(theory, x, **parameters)
-        names = {field.name for field in dataclasses.fields(new)}
-        clock = {"clock": self._state.clock} if "clock" in names else {}
-        self._state = dataclasses.replace(new, count=count, **clock)
+        self._state = dataclasses.replace(new, count=count, clock=self._state.clock)
 
     def _started(self, start: str, chains: int) -> Tensor:
         if start not in STARTS:

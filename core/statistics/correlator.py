@@ -28,7 +28,10 @@ def time_slices(spectrum: np.ndarray, extent: int) -> np.ndarray:
 
 
 def mass_above_constant(correlation: np.ndarray) -> np.ndarray:
-    """m(t), t = 1½ … T-2½, of C(t) ∝ cosh(m (t - L/2)) + constant, by ``effective_mass`` of C(t) - C(t+1)."""
+    """m(t), t = 1½ … L/2 - 1½, of C(t) ∝ cosh(m (t - L/2)) + constant, t = 0 … L/2.
+
+    It is the ``effective_mass`` of C(t) - C(t+1).
+    """
     return effective_mass(-np.diff(correlation, axis=-1))
 
 

@@ -21,6 +21,7 @@ import numba as nb
 import numpy as np
 
 from core.theories.phi4 import Phi4
+from core.theories.phi4_cluster_kernel import site_neighbours
 
 NATURAL_COST = 80.0
 """A wall that costs less action than this is taken as a fluctuation. Measured with the smoothing below: up to 80 at
@@ -53,29 +54,29 @@ def smoothing(shape: tuple[int, ...]) -> np.ndarray:
     return np.exp(-0.5 * SMOOTHED_OVER**2 * np.sum(np.meshgrid(*p2, indexing="ij"), axis=0))
 
 
-def holds_walls(theory: Phi4, smooth: np.ndarray) -> np.ndarray:
-    """Whether each of the smoothed fields (n, *event) holds a wall that equilibrium would not have, (n,) booleans.
+def walls(theory: Phi4, fields: np.ndarray) -> np.ndarray:
+    """Whether each of the ``fields`` (n, *event) holds a wall that equilibrium would not have, (n,) booleans."""
+    axes = tuple(range(1, fields.ndim))
+    smooth = np.fft.irfftn(np.fft.rfftn(fields, axes=axes) * smoothing(theory.event), theory.event, axes)
+    return holds_walls(theory, smooth)
 
-    It does where a domain of the rarer sign has a boundary of σ A > NATURAL_COST and the field is near ±m nearly
-    everywhere (SHARP).
+
+def holds_walls(theory: Phi4, smooth: np.ndarray) -> np.ndarray:
+    """The same from fields that are smoothed already (see ``smoothing``).
+
+    A field holds a wall where a domain of the rarer sign has a boundary of σ A > NATURAL_COST and the field is near ±m
+    nearly everywhere (SHARP).
     """
     rows = np.ascontiguousarray(smooth.reshape(len(smooth), -1))
     mean_square = np.mean(rows**2, axis=1)
     sigma = tension(theory, np.sqrt(mean_square))
     suspect = (sigma > 0) & (np.mean(np.abs(rows), axis=1) ** 2 > SHARP * mean_square)
     found = np.zeros(len(rows), dtype=bool)
-    table = _neighbour_table(theory.event)
+    table = site_neighbours(theory.event)
     for i in np.flatnonzero(suspect):
         rarer = (rows[i] > 0) == (rows[i].mean() < 0)
         found[i] = sigma[i] * _largest_boundary(rarer, table) > NATURAL_COST
     return found
-
-
-@cache
-def _neighbour_table(shape: tuple[int, ...]) -> np.ndarray:
-    """(sites, 2d): the neighbours of each site."""
-    index = np.arange(math.prod(shape)).reshape(shape)
-    return np.stack([np.roll(index, s, axis).ravel() for axis in range(len(shape)) for s in (1, -1)], axis=1)
 
 
 @nb.njit(nogil=True, cache=True)
@@ -92,8 +93,8 @@ def _largest_boundary(inside, table):  # pragma: no cover (compiled)
         while height > 0:
             height -= 1
             site = stack[height]
-            for k in range(table.shape[1]):
-                other = table[site, k]
+            for k in range(table.shape[0]):
+                other = table[k, site]
                 if not inside[other]:
                     boundary += 1
                 elif not seen[other]:

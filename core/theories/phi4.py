@@ -3,8 +3,8 @@
     S = Σ_x [ -2κ Σ_μ φ_x φ_{x+μ} + (1 - 2λ) φ_x² + λ φ_x⁴ ]                   (arXiv:2309.17082, equation (44))
 
 In the continuum's parameters ``(a m_0)² = (1 - 2λ)/κ - 2d`` and ``λ_0 = 6λ/κ²``. In two dimensions at λ = 0.022 the
-symmetry φ → -φ breaks at κ_c ≈ 0.2709. Fields are tensors of shape (n, L, L), float32 or float64; actions and
-observables are accumulated in float64.
+symmetry φ → -φ breaks at κ_c ≈ 0.2709. Fields are tensors of shape (n, *event), float32 or float64; actions
+are accumulated in float64.
 """
 
 from __future__ import annotations

@@ -75,9 +75,9 @@ def test_mass_is_positive_for_all_couplings(lam, kappa):
     assert np.all(propagator > 0)
 
 
-@pytest.mark.parametrize("mass2", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("mass2", [0.0, -1.0, float("nan"), float("inf")])
 def test_bad_mass_is_named(mass2):
-    with pytest.raises(ValueError, match="mass2 of the Fourier kernel must be a positive number, got"):
+    with pytest.raises(ValueError, match="mass2 of the Fourier kernel must be a positive finite number, got"):
         FourierKernel(Phi4(4, 0.2, 0.022), mass2)
 
 

@@ -146,7 +146,7 @@ def test_runaway_is_caught():
 @pytest.mark.parametrize("epsilon", [0.0, -0.1, math.nan, math.inf])
 @pytest.mark.parametrize("sampler", [langevin, mala])
 def test_bad_step_size_is_named(sampler, epsilon):
-    with pytest.raises(ValueError, match="epsilon must be a positive finite step size, got"):
+    with pytest.raises(ValueError, match="epsilon must be a positive finite number, got"):
         sampler.init(Oscillator(), torch.zeros(2, 1), epsilon)
 
 
