@@ -15,7 +15,10 @@ For other data the same formula holds with the mean that the score implies at ea
 which moves with x and t only as far as the data are not this Gaussian; that alone is discretised. First order holds μ
 over the step; second order continues it in a straight line from the step before (arXiv:2211.01095, algorithm 2):
 
-    μ → μ_i + ½ (H_i/H_{i-1}) (μ_i - μ_{i-1}).
+    μ → μ_i + ½ (H_i/H_{i-1}) (μ_i - μ_{i-1}),
+
+with the ratio of the steps kept below 3/2. A grid of many steps does not reach that, so the order stays; but the last
+step of a uniform grid can be many times longer in H than the one before, while μ hardly moves any more.
 
 With G = 0 the mean μ is the denoised field: the flow is DDIM at first and DPM-Solver++(2M) at second order, the SDE is
 ancestral sampling and SDE-DPM-Solver++(2M). ``core.diffusion.exponential`` puts in the data's own propagator.
@@ -35,6 +38,9 @@ from core.contracts import ScoreFunction, StepCallback, Tensor
 from core.diffusion.stepping import begin, deviates, posterior_steps
 from core.noise import Noise
 from core.schedule import Schedule
+
+FARTHEST = 1.5
+"""How far the straight line is followed, in lengths of the step before."""
 
 
 class Modes(Protocol):
@@ -127,8 +133,7 @@ def step_weights(schedule: Schedule, times, propagator: Any, stochastic: bool) -
         with np.errstate(divide="ignore", over="ignore"):
             h = np.log1p(q / np.multiply(a**2, v_s)) * (1.0 if stochastic else 0.5)
         shift = -np.expm1(-h)
-        # A step to V = 0 has H = ∞ and leaves nothing to extrapolate over.
-        extrapolate = np.where(np.isfinite(h), shift * h / 2, 0.0) / previous if previous is not None else 0.0 * h
+        extrapolate = shift * np.minimum(h / previous, FARTHEST) / 2 if previous is not None else 0.0 * shift
         spread = np.sqrt(v_s * q / v_t) if stochastic else 0.0 * shift
         yield StepWeights(v_t, shift, extrapolate, spread)
         previous = h

@@ -43,7 +43,7 @@ def test_numpy_baseline(benchmark, capsys):
     report(benchmark, capsys, "NumPy loop over all paths, exact score, euler")
 
 
-@pytest.mark.parametrize("solver", ["euler", "heun", "flow", "ancestral", "pc"])
+@pytest.mark.parametrize("solver", ["euler", "heun", "flow", "ancestral", "pc", "multistep"])
 def test_exact_score(benchmark, capsys, solver):
     def work():
         return run_backward(two_peaks(), VE(10.0), steps=STEPS, paths=PATHS, solver=solver)
