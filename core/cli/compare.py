@@ -144,7 +144,7 @@ def _report(paths: tuple[Path, Path], found: Comparison, warnings: list[str], no
         "chi2": _finite(joint.chi2),
         "dof": joint.dof,
         "p_value": _finite(joint.p_value),
-        "chi2_observables": list(found.joint_observables),
+        "chi2_averages": list(found.averages),
         "effective_sample_size": {
             name: {"a": _finite(a), "b": _finite(b)} for name, (a, b) in found.effective_sample_size.items()
         },

@@ -17,14 +17,19 @@ from core.statistics.errors import Measured, block_length, cut, mean
 from core.statistics.format import thousands
 from core.statistics.hotelling import NOTHING, Joint, joint
 from core.statistics.jackknife import Jackknifed, jackknife
-from core.statistics.measure import AVERAGED, DERIVED, TITLES, Measurement, derived_observables
+from core.statistics.measure import TITLES, Measurement
 from core.theories.phi4 import Phi4
 
-JOINT = ("abs_m", "chi", "binder", "xi", "phi2", "action", "kappa4_ratio", "kappa6_ratio", "kappa8_ratio")
-"""Observables whose χ² is taken. The others are functions of these, but for m, a matter of signs, and walls."""
+JOINT = ("abs_m", "m2", "m4", "spectrum", "phi2", "phi4", "phi6", "phi8", "action")
+"""Averages whose χ² is taken, by the names of ``Measurement.series``. The observables are functions of them, but for m,
+a matter of signs, and walls. Averages are linear in the data, so that their covariance is all there is to know, however
+strongly they are correlated; of functions of them the curvature would matter where they nearly depend on each other."""
+JOINT_TITLES = TITLES | {"m2": "M²", "m4": "M⁴", "spectrum": "|φ_p|² at p = 2π/L", "phi6": "φ⁶", "phi8": "φ⁸"}
 LOCAL = ("phi2", "phi4", "link", "action", "kappa2", "kappa4", "kappa6", "kappa8", "kappa4_ratio", "kappa6_ratio")
 LOCAL += ("kappa8_ratio", "schwinger_dyson")
 """Observables of a site and its neighbours: on lattices of other extents they differ by finite-size effects only."""
+LOCAL_JOINT = ("phi2", "phi4", "phi6", "phi8", "action")
+"""Those of ``JOINT`` that are left then."""
 ENOUGH = 50
 """Configurations from which on a correlation between the ensembles is looked for."""
 FEW, UNEQUAL = 2000, 3
@@ -51,7 +56,7 @@ class Compared(NamedTuple):
 class Comparison:
     """What ``compare`` found.
 
-    ``observables`` has a row for every observable of ``measure``, ``joint`` the χ² of those in ``joint_observables``.
+    ``observables`` has a row for every observable of ``measure``; ``joint`` is the χ² of the averages ``averages``.
     ``effective_sample_size`` holds, for "abs_m" and "phi2", the sizes of a and b (nan where unknown). ``warnings`` are
     sentences about the comparison as such; those about either ensemble are in its Measurement. ``notes`` say how
     things were estimated.
@@ -61,7 +66,7 @@ class Comparison:
     b: Measurement
     observables: dict[str, Compared]
     joint: Joint
-    joint_observables: tuple[str, ...]
+    averages: tuple[str, ...]
     effective_sample_size: dict[str, tuple[float, float]]
     warnings: list[str]
     notes: list[str]
@@ -79,19 +84,22 @@ def compare(a: Measurement, b: Measurement) -> Comparison:
     for name, of_a in a.observables.items():
         of_b = b.observables[name]
         rows[name] = Compared(of_a, of_b, _sigma(of_a, of_b) if name in comparable else math.nan)
-    wanted = [name if name in comparable or name != "action" else "link" for name in JOINT]
-    wanted = tuple(name for name in wanted if name in comparable)
-    found, used = _joint(a, b, wanted)
+    averages = JOINT if a.theory.event == b.theory.event else LOCAL_JOINT
+    if "action" not in comparable:
+        averages = tuple("link" if name == "action" else name for name in averages)
+    of_a, of_b = _averages(a, averages), _averages(b, averages)
+    defined = all(np.isfinite(found.deviations).all() for found in (of_a, of_b))
+    found = joint(of_a.value - of_b.value, [of_a.deviations, of_b.deviations]) if defined else NOTHING
     sizes = {name: (_effective_size(a, name), _effective_size(b, name)) for name in ("abs_m", "phi2")}
     notes = []
     if found.dof:
-        notes.append(_how(found, used))
+        notes.append(_how(found, averages))
         small, large = sorted(sizes["abs_m"])
         if small < FEW and large > UNEQUAL * small:
             notes.append(SKEWED)
     else:
         warnings.append("There is no χ²: the ensembles are too short for a covariance between the observables.")
-    return Comparison(a, b, rows, found, used, sizes, _dependence(a, b) + warnings, notes)
+    return Comparison(a, b, rows, found, averages, sizes, _dependence(a, b) + warnings, notes)
 
 
 def _comparable(a: Phi4, b: Phi4) -> tuple[set[str], list[str]]:
@@ -127,50 +135,23 @@ def _sigma(a: Measured, b: Measured) -> float:
     return math.copysign(math.inf, difference) if difference else math.nan
 
 
-def _joint(a: Measurement, b: Measurement, names: tuple[str, ...]) -> tuple[Joint, tuple[str, ...]]:
-    """χ² of the ``names``, without those that are undefined in an ensemble, and which they were."""
-    of_a, of_b = _deviations(a, names), _deviations(b, names)
-    defined = np.ones(len(names), dtype=bool)
-    for found in (of_a, of_b):
-        defined &= np.isfinite(found.value) & np.all(np.isfinite(found.deviations), axis=0)
-    if not defined.any():
-        return NOTHING, ()
-    difference = (of_a.value - of_b.value)[defined]
-    result = joint(difference, [of_a.deviations[:, defined], of_b.deviations[:, defined]])
-    return result, tuple(name for name, is_defined in zip(names, defined, strict=True) if is_defined)
-
-
-def _deviations(found: Measurement, names: tuple[str, ...]) -> Jackknifed:
-    """Observables with one deviation a block, blocks being whole, and as long as those of the errors of ``measure``.
-
-    For ξ, a root that may not exist, stands what it is a function of: G(p_min)/G(0).
-    """
+def _averages(found: Measurement, names: tuple[str, ...]) -> Jackknifed:
+    """Averages with one deviation a block, blocks being whole, and as long as those of the errors of ``measure``."""
     times = (found.observables[name].tau_int for name in ("abs_m", "v_m2", "phi2"))
     length = 1.0 if found.independent else block_length(*times)
-    plain = ("abs_m", "phi2", "action", "link")
-    series = (*AVERAGED, *(name for name in plain if name not in AVERAGED))
-    blocks = cut(np.stack([found.series[name] for name in series], axis=-1), length)
-
-    def observables(sums: np.ndarray) -> np.ndarray:
-        means = sums[..., :-1] / sums[..., -1:]
-        averaged = means[..., : len(AVERAGED)]
-        columns = {name: means[..., series.index(name)] for name in plain}
-        derived = derived_observables(found.theory, averaged)
-        columns |= {name: derived[..., k] for k, name in enumerate(DERIVED)}
-        m2, lowest = averaged[..., AVERAGED.index("m2")], averaged[..., AVERAGED.index("spectrum")]
-        columns["xi"] = lowest / (found.theory.volume * m2)
-        return np.stack([columns[name] for name in names], axis=-1)
-
+    series = np.stack([found.series[name] for name in names], axis=-1)
+    means = series.mean(axis=(0, 1))
+    blocks = cut(series - means, length)  # small differences of large numbers would lose digits
     counts = blocks.counts[:, None]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return jackknife(observables, np.concatenate([blocks.sums, counts], axis=1), counts)
+    around = jackknife(lambda s: s[..., :-1] / s[..., -1:], np.concatenate([blocks.sums, counts], axis=1), counts)
+    return Jackknifed(means + around.value, around.deviations)
 
 
-def _how(found: Joint, used: tuple[str, ...]) -> str:
-    names = ", ".join(TITLES[name] for name in used)
-    reduced = f", reduced to the {found.dof} leading directions that it determines" if found.dof < len(used) else ""
+def _how(found: Joint, averages: tuple[str, ...]) -> str:
+    names = ", ".join(JOINT_TITLES[name] for name in averages)
+    reduced = f", reduced to the {found.dof} leading directions that it determines" * (found.dof < len(averages))
     return (
-        f"χ² is that of {names}, with their covariance from a jackknife of whole blocks "
+        f"χ² is that of the averages of {names}, with their covariance from a jackknife of whole blocks "
         f"({thousands(round(found.freedom))} degrees of freedom){reduced}; p from Hotelling's T²."
     )
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import fdtrc
 
-DEPENDENT = 1e-10
+DEPENDENT = 1e-12
 """Directions with a smaller eigenvalue of the correlation matrix are taken as linear dependences, and left out."""
 FREEDOM_PER_DIRECTION = 2.0
 """Degrees of freedom of the covariance that each direction takes; with fewer, directions are left out."""

@@ -22,11 +22,6 @@ from core.statistics.schwinger_dyson import SchwingerDyson, left_hand_side, schw
 from core.theories.phi4 import Phi4
 
 KEPT = ("m", "phi2", "phi4", "phi6", "phi8", "link", "walls")
-AVERAGED = ("abs_m", "m2", "m4", "phi2", "phi4", "phi6", "phi8", "spectrum")
-"""The series whose averages derived observables are functions of; ``spectrum`` is S(p) at the lowest momentum, 2π/L."""
-DERIVED = ("chi", "binder", "kappa2", "kappa4", "kappa6", "kappa8")
-DERIVED += ("kappa4_ratio", "kappa6_ratio", "kappa8_ratio", "xi")
-"""Those functions, in the order of ``derived_observables``."""
 SYMMETRISED = (
     "Averages are symmetrised under φ → −φ: odd moments are 0, κ₂ = ⟨φ²⟩ and so on; m is the plain average of M."
 )
@@ -149,30 +144,32 @@ def _collect(
 _NONE = np.empty(0)
 
 
-def derived_observables(theory: Phi4, means: np.ndarray) -> np.ndarray:
-    """The observables DERIVED (…, 10) from the averages of AVERAGED (…, 8); nan where one is undefined."""
-    abs_m, m2, m4, *even, lowest = np.moveaxis(means, -1, 0)
-    moments = np.zeros((*abs_m.shape, 9))
-    moments[..., 0] = 1.0
-    moments[..., 2::2] = np.stack(even, axis=-1)
-    kappa = cumulants_from_moments(moments)
-    k2 = kappa[..., 2]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        results = [
-            theory.volume * (m2 - abs_m**2),
-            1 - m4 / (3 * m2**2),
-            *(kappa[..., n] for n in (2, 4, 6, 8)),
-            *(kappa[..., n] / k2 ** (n // 2) for n in (4, 6, 8)),
-            correlation_length(np.stack([theory.volume * m2, lowest], axis=-1), max(theory.event)),
-        ]
-    return np.stack(results, axis=-1)
-
-
 def _derived(theory: Phi4, series: Mapping[str, np.ndarray], length: float) -> dict[str, Measured]:
     """Functions of several averages, with bootstrap errors of blocks of ``length`` draws."""
-    blocks = cut(np.stack([series[name] for name in AVERAGED], axis=-1), length)
-    value, error = bootstrap(lambda means: derived_observables(theory, means), blocks, Noise(0, "bootstrap"))
-    return {name: Measured(float(v), float(e)) for name, v, e in zip(DERIVED, value, error, strict=True)}
+    averaged = ("abs_m", "m2", "m4", "phi2", "phi4", "phi6", "phi8", "spectrum")
+    blocks = cut(np.stack([series[name] for name in averaged], axis=-1), length)
+
+    def function(means: np.ndarray) -> np.ndarray:
+        abs_m, m2, m4, *even, lowest = np.moveaxis(means, -1, 0)
+        moments = np.zeros((*abs_m.shape, 9))
+        moments[..., 0] = 1.0
+        moments[..., 2::2] = np.stack(even, axis=-1)
+        kappa = cumulants_from_moments(moments)
+        k2 = kappa[..., 2]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            results = [
+                theory.volume * (m2 - abs_m**2),
+                1 - m4 / (3 * m2**2),
+                *(kappa[..., n] for n in (2, 4, 6, 8)),
+                *(kappa[..., n] / k2 ** (n // 2) for n in (4, 6, 8)),
+                correlation_length(np.stack([theory.volume * m2, lowest], axis=-1), max(theory.event)),
+            ]
+        return np.stack(results, axis=-1)
+
+    names = ("chi", "binder", "kappa2", "kappa4", "kappa6", "kappa8")
+    names += ("kappa4_ratio", "kappa6_ratio", "kappa8_ratio", "xi")
+    value, error = bootstrap(function, blocks, Noise(0, "bootstrap"))
+    return {name: Measured(float(v), float(e)) for name, v, e in zip(names, value, error, strict=True)}
 
 
 def _in_order(theory: Phi4, measured: Mapping[str, Measured]) -> dict[str, Measured]:
