@@ -89,6 +89,25 @@ def test_two_components_come_back_with_their_sign(m, stochastic):
         assert abs(a.mean() - b.mean()) < SIGMAS * math.hypot(float(a.std()), float(b.std())) / math.sqrt(n)
 
 
+@pytest.mark.parametrize("m", [3.0, -3.0])
+def test_either_component_alone_is_exact_in_one_step(m):
+    # The propagator is the connected one: a field around +m or -m only, with its own score, needs no short steps.
+    both, schedule = FieldGaussianScore(FREE.connected, 3.0), VP(3.0)
+    t, s = 1.0, 0.02
+    (f_t, v_t), (f_s, v_s) = (
+        (float(schedule.f(r)), float(schedule.f(r)) ** 2 * FREE.connected + float(schedule.xi(r))) for r in (t, s)
+    )
+
+    def score(x, t):
+        f = float(schedule.f(t))
+        return FREE.score(x - f * m, f, float(schedule.xi(t)))
+
+    x = f_t * m + Noise(2).normal(0, (4, 8, 8))
+    modes = torch.fft.fft2(x - f_t * m) * torch.from_numpy(np.sqrt(v_s / v_t))
+    got = exponential(both)(x, score, schedule, [t, s], Noise(0))
+    torch.testing.assert_close(got, f_s * m + torch.fft.ifft2(modes).real, rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize("schedule", [VE(5.0), VP(3.0), LinearVP(2.0, 6.0)], ids=lambda s: s.name)
 @pytest.mark.parametrize("stochastic", [False, True])
 @pytest.mark.parametrize("order", [1, 2])
@@ -111,16 +130,17 @@ def test_another_gaussian_than_assumed_converges_at_the_order(schedule, stochast
 
 
 @pytest.mark.parametrize("stochastic", [False, True])
-def test_correlated_gaussian_in_the_plane_in_two_steps(stochastic):
-    mean, covariance, n = np.array([1.0, -2.0]), np.array([[2.0, 0.9], [0.9, 0.5]]), 40_000
+def test_correlated_gaussian_in_two_steps(stochastic):
+    mean, n = np.array([1.0, -2.0, 0.3]), 40_000
+    covariance = np.array([[2.0, 0.9, -0.5], [0.9, 0.7, 0.1], [-0.5, 0.1, 1.0]])
     model, schedule = GaussianScore(mean, covariance), VP(3.0)
     times = [1.0, 0.4, 0.02]
     f, xi = float(schedule.f(1.0)), float(schedule.xi(1.0))
-    root = torch.from_numpy(np.linalg.cholesky(f**2 * covariance + xi * np.eye(2)))
-    x = Noise(1).normal(0, (n, 2)) @ root.T + torch.from_numpy(f * mean)
+    root = torch.from_numpy(np.linalg.cholesky(f**2 * covariance + xi * np.eye(3)))
+    x = Noise(1).normal(0, (n, 3)) @ root.T + torch.from_numpy(f * mean)
     x = exponential(model, stochastic=stochastic)(x, score_at(model, schedule), schedule, times, Noise(2)).numpy()
     f, xi = float(schedule.f(0.02)), float(schedule.xi(0.02))
-    exact = f**2 * covariance + xi * np.eye(2)
+    exact = f**2 * covariance + xi * np.eye(3)
     assert np.all(np.abs(x.mean(0) - f * mean) < SIGMAS * np.sqrt(np.diag(exact) / n))
     error = np.sqrt((exact**2 + np.outer(np.diag(exact), np.diag(exact))) / n)
     assert np.all(np.abs(np.cov(x.T) - exact) < SIGMAS * error)

@@ -10,10 +10,12 @@ from core.contracts import score_at
 from core.diffusion.exponential import FIELD_SOLVERS
 from core.diffusion.field_gaussian import FieldGaussianScore, propagator
 from core.diffusion.field_noise import noise_range, schedule_reaching
+from core.diffusion.gaussian import GaussianScore
 from core.diffusion.grids import GRIDS, time_grid
 from core.diffusion.solver_table import as_text, solver_table
 from core.noise import Noise
 from core.theories.phi4 import Phi4
+from tests.core.diffusion.impulses import response
 
 FREE = FieldGaussianScore(Phi4(8, 0.22, 0.0).free_propagator())
 SCHEDULE = schedule_reaching("ve", 25.0)
@@ -68,6 +70,22 @@ def test_a_row_is_what_a_simulation_gives(name):
     assert np.abs(ratio - 1).max() == pytest.approx(row.propagator, abs=error * ratio.max())
     assert propagator(x).mean() / exact.mean() - 1 == pytest.approx(row.phi2, abs=error * ratio.max())
     assert row.propagator > 0.03
+
+
+def test_averages_run_over_every_momentum():
+    steps, low = 9, noise_range(FREE).low
+    row = rows(solvers=("multistep",), grids=("karras",), steps=(steps,))["multistep", "karras", steps]
+    times = time_grid(SCHEDULE, steps, "karras", float(SCHEDULE.t_of_sigma(low)))
+    got = []
+    for g in FREE.connected.ravel():
+        score = score_at(GaussianScore(0.0, g), SCHEDULE)
+        got.append(
+            response(FIELD_SOLVERS["multistep"](FREE), score, SCHEDULE, times, 0.0, g + SCHEDULE.xi(times[0]))[1]
+        )
+    ratio = np.array(got) / (FREE.connected.ravel() + low**2)
+    assert row.action == pytest.approx(ratio.mean() - 1, rel=1e-6)
+    assert row.propagator == pytest.approx(np.abs(ratio - 1).max(), rel=1e-6)
+    assert row.phi2 == pytest.approx(np.sum(got) / np.sum(FREE.connected + low**2) - 1, rel=1e-6)
 
 
 def test_refused_steps_are_nan_and_the_text_has_a_line_for_every_row():
