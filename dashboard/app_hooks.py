@@ -6,6 +6,7 @@ import logging
 import sys
 from typing import Any
 
+from bokeh.settings import settings
 from tornado.ioloop import PeriodicCallback
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
@@ -15,7 +16,8 @@ def on_server_loaded(server_context: Any) -> None:
     from dashboard.pages import home_picture
     from dashboard.shell import notice_absence
 
-    sys.setswitchinterval(0.001)  # the loop that serves the pages waits less for threads that compute
+    settings.perform_error_diagnostics = False  # hints for authors of callbacks: a sixth of the making of a page
+    sys.setswitchinterval(0.0002)  # the loop that serves the pages waits less for threads that compute
 
     PeriodicCallback(lambda: notice_absence(server_context.sessions), 1000).start()
     for name in ("asyncio", "bokeh.server.views.ws"):

@@ -10,6 +10,8 @@ from typing import Any
 
 import param
 from panel.custom import JSComponent
+from panel.io.state import set_curdoc
+from panel.models.esm import DataEvent
 
 from dashboard.stage.colours import COLOURS, INK
 from dashboard.stage.scene import Scene
@@ -73,13 +75,17 @@ class Stage(JSComponent):
         self._acknowledged = 0
         self._last_sent = 0.0
         self._heard = time.monotonic()
+        self._form = b""  # of the scene with the number _formed, which every view has got
+        self._formed = 0
+        self._room = threading.Event()
+        self._room.set()
 
     def show(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, scene: Scene, keep_position: bool = True
     ) -> None:
         """Replace the scene; the play position is kept, or set to the first one."""
         with self._lock:
-            self.scene, self._waiting, self._streamed = scene, None, None
+            self.scene, self._waiting, self._streamed, self._form = scene, None, None, b""
         changes: dict[str, Any] = {"block": scene.block, "error": ""}
         if not keep_position:
             changes |= {"rewinds": self.rewinds + 1, "position": scene.start}
@@ -91,10 +97,15 @@ class Stage(JSComponent):
         At most two scenes are under way; while the browser is busy with them, a newer scene takes the place of the
         one that waits, so that a slow viewer sees fewer pictures and never old ones.
         """
-        scene.block  # noqa: B018  packed here, in the caller's thread
+        scene.packed  # noqa: B018  packed here, in the caller's thread
         with self._lock:
             self.scene = self._waiting = self._streamed = scene
         self._pump()
+
+    def wait(self, seconds: float) -> None:
+        """Wait, at most so long, until a scene that is pushed would be under way at once: a computation whose pictures
+        nobody could see in time leaves the processor to others. From a working thread only."""
+        self._room.wait(seconds)
 
     def on_paint(self, callback: Painter) -> None:
         """Call `callback(points, begins)` while somebody paints on the panel named `paintable`.
@@ -118,14 +129,36 @@ class Stage(JSComponent):
                 return
             scene, self._waiting = self._waiting, None
             if lost:
-                self._acknowledged = self._sent
+                self._acknowledged, self._form = self._sent, b""
             self._sent += 1
             serial, self._last_sent = self._sent, time.monotonic()
-        self._send_msg({"scene": scene.block, "serial": serial})
+            self._tell_room()
+            form, values = scene.packed
+            if form == self._form:
+                message = {"values": values, "form": self._formed}
+            else:
+                self._form, self._formed = form, serial
+                message = {"scene": scene.block}
+        self._send_msg(message | {"serial": serial})
+
+    def _tell_room(self) -> None:
+        if self._sent - self._acknowledged < CREDIT:
+            self._room.set()
+        else:
+            self._room.clear()
+
+    def _server_event(self, doc: Any, event: Any) -> None:
+        # Answers to pictures come many times a second. Panel would put down for each, in flags that all sessions share,
+        # that the server is busy, and then that it is not: as much work as the picture itself.
+        if isinstance(event, DataEvent) and isinstance(event.data, dict) and "drawn" in event.data:
+            with set_curdoc(doc):
+                self._handle_msg(event.data)
+        else:
+            super()._server_event(doc, event)
 
     def _handle_msg(self, data: Any) -> None:
-        """From the browser: {"drawn": serial} after a streamed scene, {"ready": true} from a new view,
-        {"paint": [[x, y], …], "begins": bool} from the brush."""
+        """From the browser: {"drawn": serial} after a streamed scene, {"ready": true} from a view that needs a whole
+        one, {"paint": [[x, y], …], "begins": bool} from the brush."""
         if "paint" in data:
             points = [(float(x), float(y)) for x, y in data["paint"]]
             for painter in self._painters:
@@ -137,4 +170,6 @@ class Stage(JSComponent):
                 self._acknowledged = max(self._acknowledged, int(data["drawn"]))
             elif "ready" in data and self._streamed is not None:
                 self._acknowledged, self._waiting = self._sent, self._waiting or self._streamed
+                self._form = b""
+            self._tell_room()
         self._pump()

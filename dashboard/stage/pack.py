@@ -3,10 +3,13 @@
 Layout: header length as uint32 (little-endian), the JSON padded with blanks to a multiple of 8, then the arrays, each
 at an offset (counted from the first array) that is a multiple of 8, float32 or uint8. In the header an array reads
 {"offset", "shape", "type": "f4" | "u1", "moving"}.
+
+The palettes come first among the arrays and take "fixed" bytes of them. Header and palettes are the *form* of a scene,
+the arrays behind them its *values*: of two scenes with the same form, the second is known by its values alone.
 """
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,11 +47,27 @@ class _Writer:
         return reference
 
 
-def pack(scene: Scene) -> bytes:
+class Packed(NamedTuple):
+    """A scene's form and its values; the block is one behind the other."""
+
+    form: bytes
+    values: bytes
+
+
+def pack(scene: Scene) -> Packed:
     """The block of a scene, as `dashboard/stage/js/block.js` reads it."""
     writer = _Writer()
     palettes = {s.palette for panel in scene.panels for s in panel.series if isinstance(s, Image)}
+    tables = {
+        name: {
+            theme: writer.add(np.frombuffer(palette(name, theme == "dark"), np.uint8)) for theme in ("light", "dark")
+        }
+        for name in sorted(palettes)
+    }
+    fixed = len(writer.parts)
     header = {
+        "palettes": tables,
+        "fixed": writer.length,
         "positions": writer.add(np.asarray(scene.positions, np.float64)),
         "captions": list(scene.captions),
         "marks": [{"position": float(m.position), "label": m.label, "tooltip": m.tooltip} for m in scene.marks],
@@ -58,18 +77,12 @@ def pack(scene: Scene) -> bytes:
         "areas": scene.grid,
         "duration": float(scene.duration),
         "smooth": scene.smooth,
-        "palettes": {
-            name: {
-                theme: writer.add(np.frombuffer(palette(name, theme == "dark"), np.uint8))
-                for theme in ("light", "dark")
-            }
-            for name in sorted(palettes)
-        },
         "panels": [_panel(panel, scene, writer) for panel in scene.panels],
     }
     text = json.dumps(header, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     text += b" " * (-(len(text) + 4) % 8)
-    return b"".join([len(text).to_bytes(4, "little"), text, *writer.parts])
+    form = b"".join([len(text).to_bytes(4, "little"), text, *writer.parts[:fixed]])
+    return Packed(form, b"".join(writer.parts[fixed:]))
 
 
 def unpack(block: bytes) -> tuple[dict, np.ndarray]:

@@ -1,13 +1,16 @@
 """A scene: several panels on a grid, all on one play position."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from dashboard.stage.series import Series
+
+if TYPE_CHECKING:
+    from dashboard.stage.pack import Packed
 
 Limits = tuple[float | None, float | None] | np.ndarray | None
 
@@ -127,9 +130,20 @@ class Scene:
         """The rows of the grid; without `areas` the panels stand side by side."""
         return list(self.areas) or [" ".join(panel.id for panel in self.panels)]
 
-    @cached_property
+    @property
     def block(self) -> bytes:
         """The scene as one binary block (`dashboard.stage.pack`), made once and shared by all who show it."""
+        return self._once("_block", lambda: b"".join(self.packed))
+
+    @property
+    def packed(self) -> "Packed":
+        """The two parts of the block, made once."""
         from dashboard.stage.pack import pack
 
-        return pack(self)
+        return self._once("_packed", lambda: pack(self))
+
+    def _once(self, name: str, make: Callable[[], Any]) -> Any:
+        # Not functools.cached_property: up to Python 3.11 its lock is one for the scenes of all sessions.
+        if name not in self.__dict__:
+            self.__dict__[name] = make()
+        return self.__dict__[name]

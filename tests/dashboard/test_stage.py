@@ -10,7 +10,7 @@ from bokeh.document import Document
 from dashboard.stage import Arrows, Band, Bars, Bundle, Image, Line, Mark, Panel, Points, Rule, Scene, Stage, colour
 from dashboard.stage.colours import COLOURS, palette
 from dashboard.stage.component import CREDIT, _module
-from dashboard.stage.pack import unpack
+from dashboard.stage.pack import pack, unpack
 from tests.dashboard.stage_demo import demo_scene
 
 T = np.linspace(0, 2, 5)
@@ -75,6 +75,15 @@ class TestBlock:
         y = array(header["panels"][0]["series"][0]["arrays"]["y"], data)
         assert np.isnan(y[X > 0]).all()
         assert np.isfinite(y[X <= 0]).all()
+
+    def test_scenes_of_one_form_differ_in_their_values_alone(self):
+        first, second = (pack(scene(Line(X, X * i), Image(np.full((2, 3), i, np.uint8), (0, 1, 0, 1)))) for i in (1, 2))
+        assert first.form == second.form
+        assert first.values != second.values
+        assert palette("diverging") in first.form
+        assert palette("diverging") not in first.values
+        assert pack(scene(Line(X, X), title="other")).form != pack(scene(Line(X, X))).form
+        assert pack(scene(Line(X[1:], X[1:]))).form != pack(scene(Line(X, X))).form
 
     def test_the_block_is_made_once(self):
         shown = scene(Line(X, X))
@@ -243,6 +252,57 @@ class TestPush:
         stage._handle_msg({"ready": True})
         assert len(sent) == 2
         assert sent[0]["scene"] == sent[1]["scene"]
+
+    @staticmethod
+    def whole(message):
+        return "scene" in message
+
+    def test_the_same_form_is_sent_once(self, sent):
+        stage = Stage()
+        for i in (1, 2, 3):
+            stage.push(scene(Line(X, X * i)))
+            stage._handle_msg({"drawn": i})
+        assert [self.whole(message) for message in sent] == [True, False, False]
+        assert [message["form"] for message in sent[1:]] == [1, 1]
+        assert len(sent[1]["values"]) < len(sent[0]["scene"]) / 3
+        third = scene(Line(X, X * 3)).block
+        assert third.endswith(sent[2]["values"])
+        assert third[: -len(sent[2]["values"])] == pack(scene(Line(X, X * 1))).form
+
+    def test_another_form_is_sent_whole(self, sent):
+        stage = Stage()
+        for i, series in enumerate([Line(X, X), Line(X[1:], X[1:]), Line(X[1:], X[1:]), Line(X, X)]):
+            stage.push(scene(series))
+            stage._handle_msg({"drawn": i + 1})
+        assert [self.whole(message) for message in sent] == [True, True, False, True]
+        assert sent[2]["form"] == sent[1]["serial"]
+
+    @pytest.mark.parametrize("event", ["ready", "show", "lost"])
+    def test_a_whole_scene_is_sent_where_a_view_may_not_know_the_form(self, sent, monkeypatch, event):
+        stage = Stage()
+        for i in (1, 2):
+            stage.push(scene(Line(X, X * i)))
+            stage._handle_msg({"drawn": i})
+        if event == "ready":
+            stage._handle_msg({"ready": True})
+        if event == "show":
+            stage.show(scene(Line(X, X)))
+        if event == "lost":
+            monkeypatch.setattr("dashboard.stage.component.PATIENCE", -1.0)
+        stage.push(scene(Line(X, X * 3)))
+        assert [self.whole(message) for message in sent[:3]] == [True, False, True]
+
+    def test_waiting_ends_with_an_answer(self, sent):
+        stage = Stage()
+        stage.wait(60)
+        for i in range(CREDIT):
+            stage.push(self.numbered(i))
+        assert not stage._room.is_set()
+        answer = threading.Timer(0.05, stage._handle_msg, [{"drawn": 1}])
+        answer.start()
+        stage.wait(60)
+        answer.join()
+        assert stage._sent - stage._acknowledged < CREDIT
 
     def test_a_lost_acknowledgement_does_not_stop_the_stream(self, sent, monkeypatch):
         stage = Stage()

@@ -485,6 +485,34 @@ def test_a_stream_shows_the_newest_scene_and_never_piles_up(open_page):
         assert served.stage._sent < 60
 
 
+def test_values_alone_are_drawn_as_a_whole_scene_is(open_page):
+    def grey(value):
+        field = Image(np.full((4, 4), value, np.uint8), (0, 1, 0, 1), palette="grey")
+        return Scene([0.0], [Panel("main", [field], hide_axes=True, xlim=(0, 1), ylim=(0, 1))])
+
+    served = Served(grey(250))
+    sent = []
+    with open_page(served.build) as tab:
+        until(lambda: drawn(tab.page) > 0)
+        stage, send = served.stage, served.stage._send_msg
+        stage._send_msg = lambda message: (sent.append(message), send(message))
+        brightness = lambda: pixel(tab.page, 0.5, 0.5)[0]  # noqa: E731
+        stage.push(grey(20))
+        until(lambda: brightness() < 50)
+        stage.push(grey(220))
+        until(lambda: brightness() > 180)
+        stage.push(grey(120))
+        until(lambda: 80 < brightness() < 160)
+        assert ["scene" in message for message in sent] == [True, False, False]
+        stage._formed = 99  # as if another scene had been shown in between: the view asks for a whole one
+        stage.push(grey(20))
+        until(lambda: brightness() < 50)
+        assert ["scene" in message for message in sent[3:]] == [False, True]
+        stage.push(grey(220))
+        until(lambda: brightness() > 180)
+        assert "values" in sent[-1]
+
+
 def test_controls_may_be_hidden(open_page):
     with open_page(Served(DEMO, controls=False).build) as tab:
         until(lambda: drawn(tab.page) > 0)

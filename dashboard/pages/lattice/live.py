@@ -203,8 +203,9 @@ class LiveView:
             return
         if self.runner is None:
             self.runner = Runner(
-                simulation, self._show, lambda error: self.live.soon(self._fail, error), lambda: self.field.watched
-            )
+                simulation, self._show, lambda error: self.live.soon(self._fail, error),
+                lambda: self.field.watched, self.field.wait,
+            )  # fmt: skip
             self.runner.speed = float(self.state.speed)  # type: ignore[arg-type]
         self.runner.simulation = simulation
         self.runner.start()
@@ -330,11 +331,11 @@ class LiveView:
         self.health.look(simulation)
         paused = runner.paused
         unit = updates(frame.algorithm)
-        if paused or now - self._curves > CURVES_EVERY:
+        if paused or now - self._curves > CURVES_EVERY * runner.slowness:
             self._curves = now
             scene = simulation.observe(lambda s: observables_scene(str(state.group), frame, s, unit))
             self.observables.push(scene)
-        if paused or now - self._written > NUMBERS_EVERY:
+        if paused or now - self._written > NUMBERS_EVERY * runner.slowness:
             self._written = now
             self._tell(frame, simulation.observe(lambda s: summary(frame, s, str(state.group), unit)))
 

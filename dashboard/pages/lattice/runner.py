@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -20,27 +21,40 @@ REST = 0.5
 """Seconds between looks whether there is anything to do."""
 BREATH = 0.002
 """Seconds that even the fastest run leaves to others after every block."""
+LAG = 1.0
+"""Seconds that a run waits, at most, for a viewer who has not yet seen its last pictures."""
+LANES = max(1, (os.cpu_count() or 1) - 2)
+"""Runs that compute at the same time. More would not be faster: they would take turns with the interpreter's lock, and
+keep it from the server's loop, which needs it many times a picture."""
+MOST = 8.0
+"""Largest `Runner.slowness`."""
+_lane = threading.BoundedSemaphore(LANES)
 
 
 class Runner:
     """Calls ``show(frame)`` after every block, in a thread of its own.
 
     ``simulation`` may be replaced at any time. It rests while ``watched()`` is False, while it is hidden, and, but for
-    commands, while it is paused.
+    commands, while it is paused. Where there are many runs, or a slow viewer, all get slower together:
+    before every block it calls ``wait(seconds)``, which returns early once the viewer can take another picture.
     """
 
     def __init__(
         self, simulation: Simulation, show: Callable[[Frame], None], fail: Callable[[Exception], None],
-        watched: Callable[[], bool],
+        watched: Callable[[], bool], wait: Callable[[float], None] = lambda seconds: None,
     ) -> None:  # fmt: skip
         self.simulation = simulation
         self.speed = float(PICTURES)
-        self._show, self._fail, self._watched = show, fail, watched
+        self._show, self._fail, self._watched, self._wait = show, fail, watched, wait
         self._wake = threading.Event()
         self._paused = self._hidden = False
         self._single = 0
         self._measured = 0.0
         self._token: Token | None = None
+        self._began = 0.0
+        self.slowness = 1.0
+        """How many times longer than asked for a block takes of late, 1 to `MOST`: what comes with the pictures, but
+        less often, should come less often still in this ratio."""
 
     @property
     def paused(self) -> bool:
@@ -87,27 +101,36 @@ class Runner:
                 self._wake.clear()
                 if self._hidden or token.cancelled:
                     continue
-                self._block(token)
+                self._wait(LAG)
+                with _lane:
+                    delay = self._block(token)
+                self._rest(delay)
         except Cancelled:
             pass
         except Exception as error:
             if not token.cancelled:
                 self._fail(error)
 
-    def _block(self, token: Token) -> None:
+    def _block(self, token: Token) -> float:
+        """Advance and show; the seconds that are left until the next block is due."""
         began = time.monotonic()
         simulation = self.simulation
         period = 1 / min(self.speed, PICTURES)
+        took = min(MOST, max(1.0, (began - self._began) / period))
+        self._began = began
+        self.slowness += 0.1 * (took - self.slowness)
         updates = max(1, round(self.speed * period))
         if self._paused:
             updates, self._single = self._single, 0
-        measure = began - self._measured >= MEASURE_EVERY
+        measure = began - self._measured >= MEASURE_EVERY * self.slowness
         frame = self._within(simulation, updates, measure, token)
         if measure and frame.since:
             self._measured = began
         if not token.cancelled:
             self._show(frame)
-        wait = began + period - time.monotonic()
+        return began + period - time.monotonic()
+
+    def _rest(self, wait: float) -> None:
         if not self._paused and self._wake.wait(max(wait, BREATH)):
             # A command came: answer it at once, but keep the pace when many come.
             time.sleep(max(BREATH, min(wait, 1 / PICTURES) / 2))

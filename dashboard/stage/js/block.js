@@ -22,21 +22,40 @@ export class Track {
   }
 }
 
-export function unpack(buffer) {
-  let bytes = buffer instanceof ArrayBuffer ? new Uint8Array(buffer) : new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
-  if (bytes.byteOffset % 4) bytes = bytes.slice();
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-  const scene = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
-  const base = bytes.byteOffset + 4 + length;
-  const track = ({ offset, shape, type, moving }) => {
+function bytesOf(buffer) {
+  const bytes = buffer instanceof ArrayBuffer ? new Uint8Array(buffer) : new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+  return bytes.byteOffset % 4 ? bytes.slice() : bytes;
+}
+
+// Where the arrays of a block are: `fixed` bytes of them lie elsewhere, before `base`.
+function reader(bytes, base, fixed = 0) {
+  return ({ offset, shape, type, moving }) => {
     const count = shape.reduce((product, n) => product * n, 1);
     const Kind = type === "u1" ? Uint8Array : Float32Array;
-    return new Track(new Kind(bytes.buffer, base + offset, count), shape, moving);
+    return new Track(new Kind(bytes.buffer, base + offset - fixed, count), shape, moving);
   };
-  scene.positions = track(scene.positions).data;
-  for (const themes of Object.values(scene.palettes)) {
-    for (const name of Object.keys(themes)) themes[name] = lookup(track(themes[name]).data);
+}
+
+// A whole block: {form, scene}. Later scenes of the same form are told by their values alone, see `fill`.
+export function unpack(buffer) {
+  const bytes = bytesOf(buffer);
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+  const text = new TextDecoder().decode(bytes.subarray(4, 4 + length));
+  const { palettes, fixed } = JSON.parse(text);
+  const read = reader(bytes, bytes.byteOffset + 4 + length);
+  for (const themes of Object.values(palettes)) {
+    for (const name of Object.keys(themes)) themes[name] = lookup(read(themes[name]).data);
   }
+  const form = { text, palettes };
+  return { form, scene: fill(form, bytes.subarray(4 + length + fixed)) };
+}
+
+// The scene of a form with these values.
+export function fill(form, buffer) {
+  const bytes = bytesOf(buffer);
+  const scene = { ...JSON.parse(form.text), palettes: form.palettes };
+  const track = reader(bytes, bytes.byteOffset, scene.fixed);
+  scene.positions = track(scene.positions).data;
   for (const panel of scene.panels) {
     panel.xlim = track(panel.xlim);
     panel.ylim = track(panel.ylim);

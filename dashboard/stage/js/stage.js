@@ -1,5 +1,5 @@
 // The component: ties scene, player, pictures and controls to the model that Python sees.
-import { unpack } from "./block.js";
+import { fill, unpack } from "./block.js";
 import { Brush } from "./brush.js";
 import { Controls } from "./controls.js";
 import { Grid } from "./grid.js";
@@ -68,9 +68,13 @@ class StageView {
     model.on(["paintable", "brush_radius"], () => this.readyBrush());
     model.on(["speed", "loop", "controls", "dark", "error", "busy", "status", "label"], () => this.refresh());
     model.on("msg:custom", (message) => {
-      if (!message || !message.scene) return;
-      this.load(message.scene);
-      player.seek(player.end);
+      if (!message || !(message.scene || message.values)) return;
+      if (message.scene) {
+        this.load(message.scene);
+        this.formed = message.serial;
+      } else if (message.form === this.formed) this.put(fill(this.form, message.values));
+      else model.send_msg({ ready: true }); // another scene came in between: a whole one is needed
+      if (this.formed) player.seek(player.end);
       this.serial = message.serial;
     });
     model.on("remove", () => this.remove());
@@ -107,7 +111,14 @@ class StageView {
 
   load(block) {
     if (!block || !block.byteLength) return;
-    this.scene = unpack(block);
+    const { form, scene } = unpack(block);
+    this.form = form;
+    this.formed = 0; // number of the streamed scene that had this form
+    this.put(scene);
+  }
+
+  put(scene) {
+    this.scene = scene;
     this.loadedScenes += 1;
     this.player.load(this.scene);
     this.grid.load(this.scene);
