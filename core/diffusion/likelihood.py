@@ -228,6 +228,8 @@ def score_divergence(model: Any, x: Tensor, xi: float, method: str = "exact", pr
                 unit.flatten(1)[:, j] = 1
                 total += _row(score, y, unit, j + 1 < sites).flatten(1)[:, j].double()
             return total
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
             raise ValueError(
                 f"divergence must be differences for {type(model).__name__}, whose score cannot be differentiated "

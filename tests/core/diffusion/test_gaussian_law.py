@@ -78,6 +78,12 @@ def test_draws_have_the_entropy_of_the_density(name):
     assert abs(float(ours.mean() - theirs.mean())) < 4.5 * error
 
 
+def test_both_components_are_drawn_equally_often():
+    m = GaussianLaw.of(field(5.0)).draw(4000, 1.0, 0.1, Noise(9)).mean((1, 2))
+    assert torch.all((m.abs() - 5).abs() < 2)
+    assert abs(float((m > 0).double().mean()) - 0.5) < 4.5 * 0.5 / math.sqrt(4000)
+
+
 def test_draws_do_not_depend_on_their_number():
     law = GaussianLaw.of(field(0.5))
     assert torch.equal(law.draw(7, 1.0, 0.5, Noise(1))[4:], law.draw(3, 1.0, 0.5, Noise(1).starting_at(4)))

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from core.contracts import Cancelled, score_at
+from core.diffusion import path_weights
 from core.diffusion.field_gaussian import FieldGaussianScore
 from core.diffusion.field_noise import noise_range, schedule_reaching
 from core.diffusion.gaussian import GaussianScore
@@ -200,16 +201,17 @@ def test_forward_and_backward_weights_bound_log_z():
     assert below < target.law.panels.log_z < above < below + 1
 
 
-def test_a_path_does_not_depend_on_the_others():
+@pytest.mark.parametrize("chunk", [1, 3, 100])
+def test_a_path_depends_neither_on_the_others_nor_on_the_chunks(chunk, monkeypatch):
     target = Quartic()
-    paths = toy_paths(target, target, 5)
-    all_of, some = paths.propose(7, Noise(1)), paths.propose(3, Noise(1).starting_at(4))
-    assert torch.equal(all_of.fields[4:], some.fields)
-    assert np.array_equal(all_of.log_weights[4:], some.log_weights)
-    x = target.sample(7, Noise(2))
-    assert np.array_equal(
-        paths.lift(x, Noise(3)).log_weights[4:], paths.lift(x[4:], Noise(3).starting_at(4)).log_weights
-    )
+    paths, x = toy_paths(target, target, 5), target.sample(7, Noise(2))
+    all_of, lifted = paths.propose(7, Noise(1)), paths.lift(x, Noise(3))
+    monkeypatch.setattr(path_weights, "_CHUNK", chunk)
+    some, some_lifted = paths.propose(5, Noise(1).starting_at(2)), paths.lift(x[2:], Noise(3).starting_at(2))
+    assert torch.equal(all_of.fields[2:], some.fields)
+    assert np.array_equal(all_of.log_weights[2:], some.log_weights)
+    assert torch.equal(some_lifted.fields, x[2:])
+    assert np.array_equal(lifted.log_weights[2:], some_lifted.log_weights)
 
 
 def test_a_path_that_diverges_is_reported():
