@@ -36,7 +36,7 @@ FEW, UNEQUAL = 2000, 3
 """Below this effective sample size of one ensemble, and above this ratio of both, p comes out too small."""
 SKEWED = (
     "One ensemble is short, the other much longer: the averages of M⁴ or φ⁸ of the short one are then far from normal, "
-    "and p comes out too small. Of 100 and 1000 configurations of the free field, 6 % had p < 0.01."
+    "and p comes out too small. Of pairs of 100 and 1000 configurations of the free field, 4 % had p < 0.01."
 )
 
 

@@ -48,12 +48,14 @@ def make(path, seed, extent="4", configs="1600"):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """a.nc and b.nc of one theory from different seeds, more chains of a, another lattice, two arrays of free fields."""
+    """Two seeds of one theory, a.nc longer, another lattice, one that is not in equilibrium, and two arrays."""
     folder = tmp_path_factory.mktemp("compare")
     make(folder / "a.nc", "1")
     make(folder / "b.nc", "2")
     make(folder / "longer.nc", "1", configs="3200")
     make(folder / "large.nc", "3", extent="8")
+    published = ["--L", "16", "--kappa", "0.4", "--lam", "0.022", "--protocol", "published", "--configs", "64"]
+    assert main(["ensemble", "phi4", *published, "--out", str(folder / "published.nc")]) == 0
     for name, seed in (("free1.npy", 1), ("free2.npy", 2)):
         np.save(folder / name, free_fields(Phi4(8, 0.2, 0.0), 500, seed).astype(np.float32))
     return folder
@@ -113,9 +115,16 @@ def test_a_file_is_not_compared_with_itself_in_silence(capsys, folder, tmp_path)
 
 def test_warnings_name_their_ensemble(capsys, folder):
     found = report(capsys, folder / "large.nc", folder / "a.nc")
+    assert (found["a"]["couplings"]["shape"], found["b"]["couplings"]["shape"]) == ([8, 8], [4, 4])
+    assert (found["a"]["file"], found["b"]["file"]) == (str(folder / "large.nc"), str(folder / "a.nc"))
     assert "The lattices differ: 8 × 8 and 4 × 4." in found["warnings"][0]
     assert found["observables"]["chi"]["sigma"] is None
     assert found["observables"]["phi2"]["sigma"] is not None
+    said = report(capsys, folder / "published.nc", folder / "large.nc")["warnings"]
+    assert "The couplings differ: κ = 0.4 and 0.2." in said[0]
+    assert any(sentence.startswith("A: not in equilibrium: a hot start") for sentence in said)
+    assert any(sentence.startswith("A: Not in equilibrium: ") and "domain wall" in sentence for sentence in said)
+    assert not any(sentence.startswith("B: ") for sentence in said)
     shifted = folder / "shifted.npy"
     np.save(shifted, 3 + np.load(folder / "free2.npy"))
     _, err = run(capsys, folder / "free1.npy", shifted, *FREE, "--independent")
