@@ -25,6 +25,8 @@ examples:
   stoqlab toy quartic --schedule vp --json         the same as one JSON object
   stoqlab toy-train two-peak --out two-peak.safetensors
   stoqlab toy two-peak --score two-peak.safetensors
+  stoqlab ensemble phi4 --L 32 --kappa 0.27 --lam 0.022 --configs 10000 --out critical.nc
+  stoqlab measure critical.nc                      observables with errors and autocorrelation times
 
 'stoqlab COMMAND --help' explains a command. For the dashboard: make serve, or panel serve dashboard."""
 

@@ -41,7 +41,7 @@ def seed(text: str) -> int:
 
 def positive(text: str) -> float:
     """A positive finite number."""
-    value = _number(text)
+    value = number(text)
     if not (math.isfinite(value) and value > 0):
         raise argparse.ArgumentTypeError(f"must be a positive number, got {text!r}")
     return value
@@ -49,7 +49,7 @@ def positive(text: str) -> float:
 
 def numbers(text: str) -> list[float]:
     """One or more numbers, separated by commas."""
-    return [_number(part) for part in text.split(",")]
+    return [number(part) for part in text.split(",")]
 
 
 def add_target(parser: argparse.ArgumentParser, choices: tuple[str, ...]) -> None:
@@ -81,7 +81,8 @@ def warn(sentence: str) -> None:
     print(f"stoqlab: warning: {sentence}", file=sys.stderr)
 
 
-def _number(text: str) -> float:
+def number(text: str) -> float:
+    """A number, not necessarily finite."""
     try:
         return float(text)
     except ValueError:
@@ -92,8 +93,8 @@ def _whole(text: str, least: int) -> int:
     try:
         value = int(text)
     except ValueError:
-        number = _number(text)
-        value = int(number) if math.isfinite(number) and number.is_integer() else least - 1
+        other = number(text)
+        value = int(other) if math.isfinite(other) and other.is_integer() else least - 1
     if value < least:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, got {text!r}")
     return value

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.cli.arguments import Parser, seed, warn, whole_number
+from core.cli.arguments import Parser, number, seed, warn, whole_number
 
 if TYPE_CHECKING:
     from core.ensembles.make import Progress, Report, Result
@@ -51,10 +51,10 @@ def add_to(commands) -> None:
     )  # fmt: skip
     parser.add_argument("theory", metavar="THEORY", choices=THEORIES, help=f"one of {', '.join(THEORIES)}")
     lattice = parser.add_mutually_exclusive_group(required=True)
-    lattice.add_argument("--L", type=int, metavar="L", help="extent of a square lattice")
-    lattice.add_argument("--shape", type=int, nargs="+", metavar="L", help="extents of a lattice in any dimension")
-    parser.add_argument("--kappa", type=float, required=True, metavar="κ", help="hopping parameter")
-    parser.add_argument("--lam", type=float, required=True, metavar="λ", help="quartic coupling, 0 for the free field")
+    lattice.add_argument("--L", type=_extent, metavar="L", help="extent of a square lattice")
+    lattice.add_argument("--shape", type=_extent, nargs="+", metavar="L", help="extents of a lattice in any dimension")
+    parser.add_argument("--kappa", type=number, required=True, metavar="κ", help="hopping parameter")
+    parser.add_argument("--lam", type=number, required=True, metavar="λ", help="quartic coupling, 0 for the free field")
     parser.add_argument("--configs", type=whole_number, required=True, metavar="N", help="configurations in all")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write (.nc)")
     overwrite = parser.add_mutually_exclusive_group()
@@ -80,11 +80,13 @@ def add_to(commands) -> None:
         "--step-size", type=_auto(float), metavar="X",
         help="leapfrog step (hmc), ε (langevin, mala), half-width of a proposal (metropolis, cluster); default auto",
     )  # fmt: skip
-    tuning.add_argument("--n-steps", type=_auto(int), metavar="K", help="leapfrog steps of a trajectory (hmc)")
+    tuning.add_argument("--n-steps", type=_auto(whole_number), metavar="K", help="leapfrog steps of a trajectory (hmc)")
     tuning.add_argument("--integrator", choices=INTEGRATORS, help="integrator (hmc; default leapfrog)")
-    tuning.add_argument("--overrelaxation", type=int, metavar="K", help="reflections after each sweep (metropolis)")
+    tuning.add_argument("--overrelaxation", type=seed, metavar="K", help="reflections after each sweep (metropolis)")
     tuning.add_argument("--kind", choices=KINDS, help="cluster update (cluster; default wolff)")
-    tuning.add_argument("--sweeps", type=int, metavar="K", help="local sweeps after each cluster update (cluster)")
+    tuning.add_argument(
+        "--sweeps", type=whole_number, metavar="K", help="local sweeps after each cluster update (cluster)"
+    )
     tuning.add_argument(
         "--fourier", action=argparse.BooleanOptionalAction, help="Fourier acceleration (hmc, langevin, mala)"
     )
@@ -155,6 +157,14 @@ def _print(result: Result, request: EnsembleRequest) -> None:
         )
 
 
+def _extent(text: str) -> int:
+    """Sites along one direction."""
+    value = whole_number(text)
+    if value < 2:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 2, got {text!r}")
+    return value
+
+
 def _auto(kind):
     """The argument ``auto``, which is None, or what ``kind`` reads."""
 
@@ -180,7 +190,8 @@ def _bar(configs: int) -> Iterator[Report]:
         TextColumn("{task.description:<12}"), BarColumn(), TextColumn("{task.fields[count]}"),
         TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), TextColumn("{task.fields[acceptance]}"),
     )  # fmt: skip
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("planning", total=None, count=f"0/{configs}", rate="", acceptance="")
         first: tuple[float, int] | None = None
 

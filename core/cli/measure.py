@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.cli.arguments import warn
+from core.cli.arguments import number, warn
 
 if TYPE_CHECKING:
     from core.statistics.jackknife import Estimate
@@ -39,8 +39,8 @@ def add_to(commands) -> None:
     parser = commands.add_parser("measure", help="measure a lattice ensemble", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("file", metavar="FILE", type=Path, help="ensemble (.nc) or array (.npy)")
     array = parser.add_argument_group("arrays of other origin")
-    array.add_argument("--kappa", type=float, metavar="κ", help="hopping parameter of the ensemble")
-    array.add_argument("--lam", type=float, metavar="λ", help="its coupling")
+    array.add_argument("--kappa", type=number, metavar="κ", help="hopping parameter of the ensemble")
+    array.add_argument("--lam", type=number, metavar="λ", help="its coupling")
     array.add_argument("--independent", action="store_true", help="its configurations are independent draws")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.set_defaults(run=run, parser=parser)
@@ -52,6 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     from core.statistics.measure import measure
 
     array = arguments.file.suffix == ".npy"
+    if arguments.file.suffix == ".npz":
+        raise ValueError(f"{arguments.file} holds several arrays; give one of them as a .npy file")
     if not array and (arguments.kappa is not None or arguments.lam is not None or arguments.independent):
         raise ValueError("--kappa, --lam and --independent are for arrays (.npy); an ensemble file knows them itself")
     theory = _theory(arguments) if array else None
@@ -126,10 +128,15 @@ def _print_tables(file: Path, found: Measurement) -> None:
 
     console = Console(highlight=False)
     chains = (
-        "independent" if found.independent else f"{thousands(found.chains)} chains × {thousands(found.draws)} draws"
+        "independent"
+        if found.independent
+        else f"{thousands(found.chains)} chain{'s' * (found.chains != 1)} × {thousands(found.draws)} draws"
     )
     console.print(
-        Text(f"{file.name}: {_theory_in_words(found.theory)}, {thousands(found.n_configs)} configurations ({chains})"),
+        Text(
+            f"{file.name}: {_theory_in_words(found.theory)}, {thousands(found.n_configs)} "
+            f"configuration{'s' * (found.n_configs != 1)} ({chains})"
+        ),
         soft_wrap=True,
     )
     console.print(_observables(found))

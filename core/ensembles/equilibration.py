@@ -32,6 +32,8 @@ AGREE = 3.0
 """Standard errors that the means of the two kinds of starts, and of early and late, may lie apart."""
 MOST_KEPT = 2048
 """Most moments of its history that a pilot remembers."""
+PATIENCE = 20
+"""Hot chains that are still caught after so many times the steps in which ordered ones settled are given up."""
 R_HAT = 1.1
 """Largest R̂ of the second half: it ensures that this half is ten τ_int long or more."""
 
@@ -63,7 +65,8 @@ def equilibrate(
     comparison is given up, a warning says so.
 
     Deep in the broken phase hot chains may be caught between domain walls for any length of time. If they stay below
-    every |M| of ordered chains that have settled, the ordered ones count and a note says so.
+    every |M| of ordered chains that have settled, the ordered ones count and a note says so; where a hot start was
+    asked for, they are waited for 20 times as long, and then a warning says so.
     """
     chains = min(MOST_PILOTS, max(FEWEST_PILOTS, SITES // theory.volume))
     noise = pilot_noise(noise)
@@ -75,7 +78,7 @@ def equilibrate(
     ]
     cost = max(1, int(parameters.get("n_steps", 1))) * theory.volume * chains * len(runs)
     longest = int(min(LONGEST, max(SHORTEST_LONGEST, WORK / cost)))
-    steps, target = 0, float(FIRST_LOOK)
+    steps, target, ordered_settled = 0, float(FIRST_LOOK), 0
     while True:
         steps = min(math.ceil(target / SEGMENT) * SEGMENT, max(longest, SEGMENT))
         for run in runs:
@@ -93,6 +96,15 @@ def equilibrate(
         if start != "hot" and own.settled() and other.caught_below(own):
             note = f"hot pilots were still caught between domain walls after {steps} steps; ordered ones had settled."
             return Equilibration(steps, own.tau(), rate, notes=(note,))
+        if start == "hot" and other.settled():
+            ordered_settled = ordered_settled or steps
+            if steps >= PATIENCE * ordered_settled and own.caught_below(other):
+                warning = (
+                    f"hot pilots were still caught between domain walls after {steps} steps, ordered ones had settled "
+                    f"after {ordered_settled}: the ensemble will not be in equilibrium; start mixed, or use the "
+                    "cluster algorithm."
+                )
+                return Equilibration(steps, other.tau(), rate, (warning,))
         if steps >= longest:
             warning = (
                 f"pilots from {kinds[0]} and from {kinds[1]} starts had not agreed after {steps} steps, where the "

@@ -8,6 +8,7 @@ that name, and what was done is there for ``resume``. While the file is put toge
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ from core.jobs import Token
 
 CHECKPOINT_SECONDS = 5.0
 """A thermalisation that is killed loses at most so much."""
+WORKING_BYTES = 128
+"""Memory that a site takes while the few pilot chains of a large lattice run (measured on 2048²)."""
 BYTES = 2**26
 """Fields that are held in memory at a time while the file is put together."""
 
@@ -87,7 +90,8 @@ def make_ensemble(
 
     Raises FileExistsError for a file or an interrupted run that is there without ``resume`` or ``force``, ValueError
     for a request that does not fit what it is to go on with (naming the difference), BlockingIOError while another
-    process makes the same file, other OSErrors where it cannot be written.
+    process makes the same file, other OSErrors where it cannot be written, MemoryError for a lattice that does not
+    fit into memory.
     """
     path = Path(path)
     if path.is_dir():
@@ -145,12 +149,41 @@ def _work(
             if reader.stored == (work.plan.chains, work.plan.draws):
                 return None
     else:
+        _require_space(path, request)
         if progress is not None:
             progress(Progress("planning", 0, 1, 0, 0, float("nan")))
         work = Work(make_plan(request, token), replaces=path.exists())
         parts.discard()
     parts.start(work)
     return work
+
+
+def _require_space(path: Path, request: EnsembleRequest) -> None:
+    """MemoryError or OSError for an ensemble that cannot fit here, before any time is spent on it."""
+    sites, shape = request.theory.volume, " × ".join(str(n) for n in request.theory.event)
+    if hasattr(os, "sysconf"):
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if sites * WORKING_BYTES > memory:
+            raise MemoryError(
+                f"chains on {shape} sites take {_bytes(sites * WORKING_BYTES)} of memory while they run, this computer "
+                f"has {_bytes(memory)}"
+            )
+    size = 2 * request.configs * sites * 4
+    free = shutil.disk_usage(path.parent).free + sum(file.stat().st_size for file in Parts(path).folder.iterdir())
+    if size > free:
+        raise OSError(
+            f"{request.configs} configurations on {shape} sites take {_bytes(size)} on the disk while the file is put "
+            f"together (half of that afterwards), {_bytes(free)} are free"
+        )
+
+
+def _bytes(size: float) -> str:
+    """A size for people: 8.2 TB."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} PB"
 
 
 def _same(request: EnsembleRequest, plan: Plan, where: Path) -> None:

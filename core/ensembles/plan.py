@@ -181,10 +181,15 @@ def extended(plan: Plan, configs: int) -> Plan:
 def _published(request: EnsembleRequest, noise: Noise) -> Plan:
     given, theory = dict(request.parameters), theory_of(describe(request.theory))
     if "step_size" in given:
-        steps = max(1, round(1 / given["step_size"])) if given["step_size"] > 0 else 1
+        size = given["step_size"]
+        steps = max(1, round(1 / size)) if size > 0 else 1
+        if size > 0 and abs(steps * size - 1) > 1e-6:
+            raise ValueError(
+                f"step_size must divide the unit length of published trajectories, as 0.05 does, got {size}"
+            )
     else:
-        steps = given.get("n_steps") or UNIT_LENGTH_STEPS
-    given |= {"n_steps": steps, "step_size": given.get("step_size", 1 / steps), "flip": False}
+        steps = given.get("n_steps", UNIT_LENGTH_STEPS)
+    given |= {"n_steps": steps, "step_size": given.get("step_size", 1 / max(steps, 1)), "flip": False}
     warning = (
         f"not in equilibrium: a hot start and {PUBLISHED_TRAJECTORIES} trajectories of unit length, the published "
         "protocol, leave domain walls in the broken phase."

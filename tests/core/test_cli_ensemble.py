@@ -34,11 +34,12 @@ def run(capsys, *words, **given):
 
 
 def test_json_is_one_object_with_the_promised_keys(capsys, tmp_path):
-    status, out, _ = run(capsys, tmp_path / "F.nc", *QUICK, "--json")
+    status, out, err = run(capsys, tmp_path / "F.nc", *QUICK, "--json")
     assert status == 0
     assert out.count("\n") == 1
     report = json.loads(out)
     assert list(report) == KEYS
+    assert err.splitlines() == [f"stoqlab: warning: {sentence}" for sentence in report["warnings"]]  # and no bar
     assert (report["path"], report["n_configs"], report["chains"]) == (str(tmp_path / "F.nc"), 12, 3)
     assert 0 < report["acceptance"] <= 1
     assert report["tau_int"] > 0
@@ -95,11 +96,11 @@ def test_a_rejection_rate_of_1_is_a_warning(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("more", "given", "sentence"),
     [
-        ((), {"L": 0}, "L must be a whole number of at least 2"),
-        ((), {"L": 1}, "L must be a whole number of at least 2"),
-        ((), {"L": -4}, "L must be a whole number of at least 2"),
-        ((), {"L": "four"}, "--L: invalid int value: 'four'"),
-        (("--shape", 4, 1), {"L": None}, "L must be a whole number of at least 2"),
+        ((), {"L": 0}, ": must be a whole number of at least 2"),
+        ((), {"L": 1}, ": must be a whole number of at least 2"),
+        ((), {"L": -4}, ": must be a whole number of at least 2"),
+        ((), {"L": "four"}, "--L: must be a number, got 'four'"),
+        (("--shape", 4, 1), {"L": None}, ": must be a whole number of at least 2"),
         (("--shape", 4, 4), {}, "--shape: not allowed with argument --L"),
         ((), {"L": None}, "one of the arguments --L --shape is required"),
         (("--sampler", "metropolis"), {"L": 5}, "even"),
@@ -119,7 +120,7 @@ def test_a_rejection_rate_of_1_is_a_warning(capsys, tmp_path):
         (("--step-size", -1), {}, "step_size must be a positive"),
         (("--step-size", "nan"), {}, "step_size must be a positive"),
         (("--step-size", "big"), {}, "--step-size: must be a number or auto, got 'big'"),
-        (("--n-steps", 0), {}, "n_steps must be"),
+        (("--n-steps", 0), {}, "--n-steps: must be a whole number of at least 1"),
         (("--integrator", "euler"), {}, "--integrator: invalid choice: 'euler'"),
         (("--kind", "wolff"), {}, "'kind' is no parameter of hmc"),
         (("--sampler", "gibbs"), {}, "--sampler: invalid choice: 'gibbs'"),

@@ -120,3 +120,8 @@ def test_an_ensemble_file_knows_its_theory(capsys, tmp_path):
     assert abs(check["value"] - 1) < 4.5 * check["error"]
     assert report["r_hat"]["phi2"] > 0.99
     assert report["effective_sample_size"]["phi2"] > 20
+
+
+def test_an_archive_of_arrays_is_told_from_an_ensemble(capsys, tmp_path):
+    np.savez(tmp_path / "several.npz", a=np.zeros((3, 4, 4)))
+    assert "several.npz holds several arrays" in refused(capsys, tmp_path / "several.npz", *FREE)

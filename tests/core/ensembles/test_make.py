@@ -15,6 +15,7 @@ from core.ensembles import make, run
 from core.ensembles.files import open_ensemble
 from core.ensembles.make import make_ensemble
 from core.ensembles.parts import SCALARS, Parts
+from core.ensembles.plan import make_plan
 from core.ensembles.request import EnsembleRequest
 from core.jobs import Token
 from core.samplers.algorithms import ALGORITHMS
@@ -331,20 +332,40 @@ def test_a_file_that_may_not_grow(tmp_path, tiny_blocks, draws):
 def test_a_full_disk(tmp_path, tiny_blocks):
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)]
     if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("mounting a small disk needs root")
     big = EnsembleRequest(Phi4(32, 0.2, 0.1), "hmc", 400, 40, 1, 1, {"step_size": 0.1, "n_steps": 1})
     try:
         with pytest.raises(OSError, match="No space left on device; what was done is kept for resume"):
-            make_ensemble(big, disk / "F.nc")
+            make_ensemble(big, disk / "F.nc", progress=lambda _: (disk / "other").write_bytes(bytes(7 * 10**6)))
+        (disk / "other").unlink()
         assert names(disk) == [".F.nc.part"]
-        subprocess.run(["mount", "-o", "remount,size=8m", str(disk)], check=True)
         make_ensemble(big, disk / "F.nc", resume=True)
         make_ensemble(big, tmp_path / "whole.nc")
         assert_same(disk / "F.nc", tmp_path / "whole.nc")
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("extent", "configs", "error", "sentence"),
+    [
+        (32, 10**11, OSError, "100000000000 configurations on 32 × 32 sites take 819 TB on the disk"),
+        (10**6, 1, MemoryError, "chains on 1000000 × 1000000 sites take 128 TB of memory"),
+    ],
+)
+def test_an_ensemble_that_cannot_fit_is_refused_at_once(tmp_path, extent, configs, error, sentence):
+    with pytest.raises(error, match=sentence):
+        make_ensemble(EnsembleRequest(Phi4(extent, 0.2, 0.1), "hmc", configs), tmp_path / "F.nc")
+    assert names(tmp_path) == []
+
+
+def test_hot_chains_caught_between_walls_are_not_waited_for_without_end():
+    plan = make_plan(EnsembleRequest(Phi4(32, 0.4, 0.022), "hmc", 100, start="hot", parameters={"n_steps": 10}))
+    assert "hot pilots were still caught" in plan.warnings[0]
+    assert plan.therm < 5000
+    assert plan.thin < 20  # that of ordered chains: caught ones never forget
 
 
 def test_a_place_that_cannot_be_written(tmp_path):

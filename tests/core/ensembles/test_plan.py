@@ -114,3 +114,9 @@ def test_bad_parameters_are_named(sampler, extent, parameters, word):
 def test_bad_parameters_of_the_protocol_are_named():
     with pytest.raises(ValueError, match="step_size"):
         make_plan(EnsembleRequest(SMALL, "hmc", 10, protocol="published", parameters={"step_size": float("nan")}))
+
+
+@pytest.mark.parametrize(("name", "value"), [("step_size", 0.3), ("n_steps", 0)])
+def test_published_trajectories_have_unit_length(name, value):
+    with pytest.raises(ValueError, match=f"{name} must"):
+        make_plan(EnsembleRequest(SMALL, "hmc", 10, protocol="published", parameters={name: value}))
