@@ -205,7 +205,7 @@ def test_vp_with_sigma_25(solver):
         ({"paths": 0}, "paths must be from 1 to 100000000, got 0"),
         ({"paths": 10**9}, "paths must be from 1 to 100000000"),
         ({"steps": 0}, "steps must be from 1 to 1000000, got 0"),
-        ({"solver": "rk45"}, "solver must be one of euler, heun, flow, ancestral, pc, got 'rk45'"),
+        ({"solver": "rk45"}, "solver must be one of euler, heun, flow, ancestral, pc, multistep, got 'rk45'"),
         ({"grid": "cubic"}, "grid must be one of"),
         ({"prior": "flat"}, "prior must be one of"),
         ({"device": "abacus"}, "device must be one of"),
