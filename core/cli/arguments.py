@@ -29,6 +29,11 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
+def extent(text: str) -> int:
+    """Sites of a lattice along one direction, at least 2."""
+    return _whole(text, 2)
+
+
 def whole_number(text: str) -> int:
     """A whole number of at least 1; 1e5 and 100_000 are read too."""
     return _whole(text, 1)

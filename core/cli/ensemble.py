@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.cli.arguments import Parser, number, seed, warn, whole_number
+from core.cli.arguments import Parser, extent, number, seed, warn, whole_number
 
 if TYPE_CHECKING:
     from core.ensembles.make import Progress, Report, Result
@@ -51,8 +51,8 @@ def add_to(commands) -> None:
     )  # fmt: skip
     parser.add_argument("theory", metavar="THEORY", choices=THEORIES, help=f"one of {', '.join(THEORIES)}")
     lattice = parser.add_mutually_exclusive_group(required=True)
-    lattice.add_argument("--L", type=_extent, metavar="L", help="extent of a square lattice")
-    lattice.add_argument("--shape", type=_extent, nargs="+", metavar="L", help="extents of a lattice in any dimension")
+    lattice.add_argument("--L", type=extent, metavar="L", help="extent of a square lattice")
+    lattice.add_argument("--shape", type=extent, nargs="+", metavar="L", help="extents of a lattice in any dimension")
     parser.add_argument("--kappa", type=number, required=True, metavar="κ", help="hopping parameter")
     parser.add_argument("--lam", type=number, required=True, metavar="λ", help="quartic coupling, 0 for the free field")
     parser.add_argument("--configs", type=whole_number, required=True, metavar="N", help="configurations in all")
@@ -155,14 +155,6 @@ def _print(result: Result, request: EnsembleRequest) -> None:
             f"Interrupted with {result.n_configs} of {request.configs} configurations; the same command with --resume "
             "goes on."
         )
-
-
-def _extent(text: str) -> int:
-    """Sites along one direction."""
-    value = whole_number(text)
-    if value < 2:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 2, got {text!r}")
-    return value
 
 
 def _auto(kind):
