@@ -17,8 +17,9 @@ over the step; second order continues it in a straight line from the step before
 
     μ → μ_i + ½ (H_i/H_{i-1}) (μ_i - μ_{i-1}),
 
-with the ratio of the steps kept below 3/2. A grid of many steps does not reach that, so the order stays; but the last
-step of a uniform grid can be many times longer in H than the one before, while μ hardly moves any more.
+with the ratio of the steps kept below 3/2. Neighbouring steps of a fine grid are more alike than that, so the order
+stays; but the last steps of a uniform grid that ends near t = 0 are many times longer in H than those before them,
+while μ hardly moves any more.
 
 With G = 0 the mean μ is the denoised field: the flow is DDIM at first and DPM-Solver++(2M) at second order, the SDE is
 ancestral sampling and SDE-DPM-Solver++(2M). ``core.diffusion.exponential`` puts in the data's own propagator.
@@ -85,7 +86,6 @@ class StepWeights(NamedTuple):
     spread: Any
 
 
-@torch.no_grad()
 def multistep(x, score: ScoreFunction, schedule: Schedule, times, noise: Noise, callback: StepCallback | None = None):
     """DPM-Solver++(2M), the probability flow in its data prediction (arXiv:2211.01095, algorithm 2).
 
@@ -94,6 +94,7 @@ def multistep(x, score: ScoreFunction, schedule: Schedule, times, noise: Noise, 
     return integrate(x, score, schedule, times, noise, callback, Sites())
 
 
+@torch.no_grad()
 def integrate(
     x: Tensor, score: ScoreFunction, schedule: Schedule, times, noise: Noise, callback: StepCallback | None,
     modes: Modes, order: int = 2, stochastic: bool = False,

@@ -181,6 +181,13 @@ def test_paths_apart_precision_and_callback(stochastic, dtype):
     torch.testing.assert_close(some, every[2:5], rtol=1e-5, atol=1e-5)
 
 
+def test_no_gradients_are_kept():
+    weight = torch.nn.Parameter(torch.tensor(-1.0))
+    for make in FIELD_SOLVERS.values():
+        x = make(FREE)(torch.ones(2, 8, 8), lambda x, t: weight * x, VE(5.0), [0.5, 0.4, 0.3], Noise(0))
+        assert not x.requires_grad
+
+
 def test_field_solvers_are_all_of_one_signature():
     schedule, x = VE(5.0), Noise(3).normal(0, (2, 8, 8))
     assert set(FIELD_SOLVERS) == {*SOLVERS, "exponential", "exponential-sde"}
