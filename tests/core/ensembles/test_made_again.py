@@ -8,6 +8,7 @@ import pytest
 from core.ensembles.files import open_ensemble
 from core.ensembles.library import Library
 from core.ensembles.make import make_ensemble
+from core.ensembles.parts import Parts, Work
 from core.ensembles.plan import make_plan
 from core.ensembles.request import EnsembleRequest
 from core.jobs import Token
@@ -94,6 +95,12 @@ def test_a_finished_ensemble_is_not_unfinished(library):
     entry = library["x"]
     assert (entry.n_configs, entry.planned) == (result.n_configs, 40_000)
     assert library.unfinished() == {}
+    parts = Parts(library.path("x"))  # as while somebody makes it longer
+    with parts.locked():
+        with open_ensemble(entry.path) as reader:
+            assert reader.plan is not None
+            parts.start(Work(reader.plan))
+        assert library.unfinished() == {}
 
 
 @pytest.mark.parametrize("shape", [(6,), (4, 2, 2)])
