@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tornado.httpclient import HTTPRequest
-from tornado.websocket import WebSocketClientConnection, websocket_connect
+from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, websocket_connect
 
 PATIENCE = 120.0
 """Seconds that a page may take to open."""
@@ -98,10 +98,14 @@ class Viewer:
         )
 
     async def _send(self, kind: str, content: Any) -> None:
-        if self._socket is None:
+        socket = self._socket
+        if socket is None:
             raise ConnectionError("the viewer has left")
-        for part in ({"msgid": str(time.monotonic_ns()), "msgtype": kind}, {}, content):
-            await self._socket.write_message(json.dumps(part))
+        try:
+            for part in ({"msgid": str(time.monotonic_ns()), "msgtype": kind}, {}, content):
+                await socket.write_message(json.dumps(part))
+        except WebSocketClosedError:
+            raise ConnectionError("the connection was closed") from None
 
     async def _reply(self, kind: str) -> dict:
         """The content of the next message of that kind; others before it are dropped."""

@@ -29,14 +29,15 @@ keep it from the server's loop, which needs it many times a picture."""
 MOST = 8.0
 """Largest `Runner.slowness`."""
 _lane = threading.BoundedSemaphore(LANES)
+_moving: set[Runner] = set()
 
 
 class Runner:
     """Calls ``show(frame)`` after every block, in a thread of its own.
 
     ``simulation`` may be replaced at any time. It rests while ``watched()`` is False, while it is hidden, and, but for
-    commands, while it is paused. Where there are many runs, or a slow viewer, all get slower together:
-    before every block it calls ``wait(seconds)``, which returns early once the viewer can take another picture.
+    commands, while it is paused. Where there are many runs all get slower together: before every block each calls
+    ``wait(seconds)``, which returns early once its viewer can take another picture.
     """
 
     def __init__(
@@ -96,12 +97,16 @@ class Runner:
         try:
             while not token.cancelled:
                 resting = self._hidden or not self._watched()
+                if resting or self._paused:
+                    _moving.discard(self)
                 if (resting or self._paused) and not self._wake.wait(REST):
                     continue
                 self._wake.clear()
                 if self._hidden or token.cancelled:
                     continue
-                self._wait(LAG)
+                _moving.add(self)
+                if len(_moving) > LANES:
+                    self._wait(LAG)
                 with _lane:
                     delay = self._block(token)
                 self._rest(delay)
@@ -110,6 +115,8 @@ class Runner:
         except Exception as error:
             if not token.cancelled:
                 self._fail(error)
+        finally:
+            _moving.discard(self)
 
     def _block(self, token: Token) -> float:
         """Advance and show; the seconds that are left until the next block is due."""
