@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.cli.arguments import Parser, warn
+from core.cli.lattices import finite, theory_in_words, theory_maker
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from core.ensembles.plan import Plan
     from core.statistics.compare import Comparison
     from core.statistics.measure import Measurement
-    from core.theories.phi4 import Phi4
 
 _DESCRIPTION = """\
 Compare two ensembles of lattice fields: every observable with its error from both, the difference in
@@ -98,7 +98,7 @@ def _open(
     couplings, notes = (arguments.kappa, arguments.lam), []
     try:
         for k in sorted((0, 1), key=lambda k: arrays[k]):  # files first, since an array may take their couplings
-            theory = _theory(*couplings) if arrays[k] else None
+            theory = theory_maker(*couplings) if arrays[k] else None
             readers[k] = stack.enter_context(open_ensemble(paths[k], theory, arguments.independent))
             if not given:
                 couplings = (readers[k].theory.kappa, readers[k].theory.lam)
@@ -122,31 +122,24 @@ def _origins(paths: tuple[Path, Path], plans: list[Plan | None]) -> list[str]:
     ]
 
 
-def _theory(kappa: float, lam: float) -> Any:
-    """Makes the theory once the array has told the shape of a configuration."""
-    from core.theories.phi4 import Phi4
-
-    return lambda shape: Phi4(tuple(int(n) for n in shape), kappa, lam)
-
-
 def _report(paths: tuple[Path, Path], found: Comparison, warnings: list[str], notes: list[str]) -> dict[str, Any]:
     joint = found.joint
     return {
         "observables": {
             name: {
-                "a": {"value": _finite(row.a.value), "error": _finite(row.a.error)},
-                "b": {"value": _finite(row.b.value), "error": _finite(row.b.error)},
-                "sigma": _finite(row.sigma),
+                "a": {"value": finite(row.a.value), "error": finite(row.a.error)},
+                "b": {"value": finite(row.b.value), "error": finite(row.b.error)},
+                "sigma": finite(row.sigma),
             }
             for name, row in found.observables.items()
         },
-        "chi2_per_dof": _finite(joint.chi2 / joint.dof) if joint.dof else None,
-        "chi2": _finite(joint.chi2),
+        "chi2_per_dof": finite(joint.chi2 / joint.dof) if joint.dof else None,
+        "chi2": finite(joint.chi2),
         "dof": joint.dof,
-        "p_value": _finite(joint.p_value),
+        "p_value": finite(joint.p_value),
         "chi2_averages": list(found.averages),
         "effective_sample_size": {
-            name: {"a": _finite(a), "b": _finite(b)} for name, (a, b) in found.effective_sample_size.items()
+            name: {"a": finite(a), "b": finite(b)} for name, (a, b) in found.effective_sample_size.items()
         },
         "a": _origin(paths[0], found.a),
         "b": _origin(paths[1], found.b),
@@ -168,10 +161,6 @@ def _origin(path: Path, found: Measurement) -> dict[str, Any]:
     }
 
 
-def _finite(number: float) -> float | None:
-    return float(number) if math.isfinite(number) else None
-
-
 def _print_table(paths: tuple[Path, Path], found: Comparison, notes: list[str]) -> None:
     from rich import box
     from rich.console import Console
@@ -187,7 +176,7 @@ def _print_table(paths: tuple[Path, Path], found: Comparison, notes: list[str]) 
             f"{_count(both[k])} for {TITLES[observable]}" for observable, both in found.effective_sample_size.items()
         )
         console.print(
-            Text(f"{name}: {path.name}: {_theory_in_words(of.theory)}, {_size(of)}; effective sample size {sizes}"),
+            Text(f"{name}: {path.name}: {theory_in_words(of.theory)}, {_size(of)}; effective sample size {sizes}"),
             soft_wrap=True,
         )
     table = Table(box=box.SIMPLE_HEAD)
@@ -232,7 +221,3 @@ def _size(found: Measurement) -> str:
     if found.chains == 1:
         return f"{number} configurations of one chain"
     return f"{number} configurations ({thousands(found.chains)} chains × {thousands(found.draws)} draws)"
-
-
-def _theory_in_words(theory: Phi4) -> str:
-    return f"φ⁴ on {' × '.join(str(n) for n in theory.event)}, κ = {theory.kappa:g}, λ = {theory.lam:g}"

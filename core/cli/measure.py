@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.cli.arguments import number, warn
+from core.cli.lattices import finite, theory_in_words, theory_maker
 
 if TYPE_CHECKING:
     from core.statistics.jackknife import Estimate
     from core.statistics.measure import Measurement
-    from core.theories.phi4 import Phi4
 
 _DESCRIPTION = """\
 Measure an ensemble of lattice fields: value, error and integrated autocorrelation time of every
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"{arguments.file} holds several arrays; give one of them as a .npy file")
     if not array and (arguments.kappa is not None or arguments.lam is not None or arguments.independent):
         raise ValueError("--kappa, --lam and --independent are for arrays (.npy); an ensemble file knows them itself")
-    theory = _theory(arguments) if array else None
+    theory = theory_maker(arguments.kappa, arguments.lam) if array else None
     try:
         with open_ensemble(arguments.file, theory, arguments.independent) as ensemble:
             found = measure(ensemble.theory, ensemble.blocks(), ensemble.independent)
@@ -73,15 +73,6 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _theory(arguments: argparse.Namespace) -> Any:
-    """Makes the theory once the array has told the shape of a configuration."""
-    from core.theories.phi4 import Phi4
-
-    if arguments.kappa is None or arguments.lam is None:
-        raise ValueError("an array does not say what theory it belongs to: give --kappa and --lam")
-    return lambda shape: Phi4(tuple(int(n) for n in shape), arguments.kappa, arguments.lam)
-
-
 def _report(found: Measurement, warnings: list[str]) -> dict[str, Any]:
     theory, c = found.theory, found.correlator
     functions = {
@@ -90,7 +81,7 @@ def _report(found: Measurement, warnings: list[str]) -> dict[str, Any]:
     }  # fmt: skip
     return {
         "observables": {
-            name: {field: _finite(number) for field, number in measured._asdict().items()}
+            name: {field: finite(number) for field, number in measured._asdict().items()}
             for name, measured in found.observables.items()
         },
         "warnings": warnings,
@@ -101,9 +92,9 @@ def _report(found: Measurement, warnings: list[str]) -> dict[str, Any]:
         "independent": found.independent,
         "theory": theory.name,
         "couplings": {"kappa": theory.kappa, "lam": theory.lam, "shape": list(theory.event)},
-        "r_hat": {name: _finite(value) for name, value in found.r_hat.items()},
-        "effective_sample_size": {name: _finite(value) for name, value in found.effective_sample_size.items()},
-        "schwinger_dyson_deviation": _finite(found.schwinger_dyson.deviation),
+        "r_hat": {name: finite(value) for name, value in found.r_hat.items()},
+        "effective_sample_size": {name: finite(value) for name, value in found.effective_sample_size.items()},
+        "schwinger_dyson_deviation": finite(found.schwinger_dyson.deviation),
         "correlators": {
             "r": c.r.tolist(),
             "p": c.p.tolist(),
@@ -113,11 +104,7 @@ def _report(found: Measurement, warnings: list[str]) -> dict[str, Any]:
 
 
 def _columns(estimate: Estimate) -> dict[str, list[float | None]]:
-    return {name: [_finite(x) for x in column] for name, column in estimate._asdict().items()}
-
-
-def _finite(number: float) -> float | None:
-    return float(number) if math.isfinite(number) else None
+    return {name: [finite(x) for x in column] for name, column in estimate._asdict().items()}
 
 
 def _print_tables(file: Path, found: Measurement) -> None:
@@ -134,7 +121,7 @@ def _print_tables(file: Path, found: Measurement) -> None:
     )
     console.print(
         Text(
-            f"{file.name}: {_theory_in_words(found.theory)}, {thousands(found.n_configs)} "
+            f"{file.name}: {theory_in_words(found.theory)}, {thousands(found.n_configs)} "
             f"configuration{'s' * (found.n_configs != 1)} ({chains})"
         ),
         soft_wrap=True,
@@ -148,10 +135,6 @@ def _print_tables(file: Path, found: Measurement) -> None:
             console.print(Text(f"{title}: R̂ = {found.r_hat[name]:.4f}{enough}"), soft_wrap=True)
     for sentence in found.notes:
         console.print(Text(sentence), style="dim", soft_wrap=True)
-
-
-def _theory_in_words(theory: Phi4) -> str:
-    return f"φ⁴ on {' × '.join(str(n) for n in theory.event)}, κ = {theory.kappa:g}, λ = {theory.lam:g}"
 
 
 def _observables(found: Measurement) -> Any:
