@@ -32,6 +32,12 @@ def test_all_leapfrogs_are_the_same(rows):
         np.testing.assert_allclose(momenta, q.numpy(), atol=1e-5)
 
 
+def test_the_compiler_leaves_the_arithmetic_of_the_process_alone():
+    """A library linked with -ffast-math would turn subnormal results to zero from here on."""
+    bench_hmc.compiled_leapfrog()
+    assert np.float64(1e-300) * np.float64(1e-15) > 0
+
+
 def test_bench_reports_rates_and_ratios(monkeypatch, capsys):
     quick(monkeypatch)
     assert main(["bench", "hmc", "--json", "--L", "8", "--chains", "20"]) == 0
