@@ -68,7 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
     comparison = compare(*found)
     warnings = _origins(paths, plans) + comparison.warnings
     for name, plan, measurement in zip("AB", plans, found, strict=True):
-        said = [] if plan is None else plan.warnings
+        said, known = ((), ()) if plan is None else (plan.warnings, plan.notes)
+        notes += [f"{name}: {sentence}" for sentence in known]
         warnings += [f"{name}: {sentence}" for sentence in dict.fromkeys([*said, *measurement.warnings])]
     notes += comparison.notes
     if arguments.json:

@@ -28,10 +28,8 @@ examples:
 
 Times are in draws (configurations of a chain). Averages are symmetrised under φ → −φ; m is the plain
 average of M. action is per site, v_m2 is V⟨M²⟩, kappa4_ratio is κ4/κ2², and so on; xi is the
-second-moment correlation length; walls the fraction of configurations with domain walls."""
-
-BROKEN = 0.6
-"""U_L from which on the table shows the mass above the constant; 2/3 in the broken phase, 0 in the symmetric one."""
+second-moment correlation length, which is one in the symmetric phase only; walls the fraction of
+configurations with domain walls."""
 
 
 def add_to(commands) -> None:
@@ -60,20 +58,21 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         with open_ensemble(arguments.file, theory, arguments.independent) as ensemble:
             found = measure(ensemble.theory, ensemble.blocks(), ensemble.independent)
-            said = list(ensemble.plan.warnings) if ensemble.plan is not None else []
+            plan = ensemble.plan
     except (FileNotFoundError, IsADirectoryError) as error:
         raise ValueError(str(error)) from None
-    warnings = list(dict.fromkeys([*said, *found.warnings]))
+    said, known = ((), ()) if plan is None else (plan.warnings, plan.notes)
+    warnings, notes = list(dict.fromkeys([*said, *found.warnings])), [*known, *found.notes]
     if arguments.json:
-        print(json.dumps(_report(found, warnings), allow_nan=False, ensure_ascii=False))
+        print(json.dumps(_report(found, warnings, notes), allow_nan=False, ensure_ascii=False))
     else:
-        _print_tables(arguments.file, found)
+        _print_tables(arguments.file, found, notes)
         for sentence in warnings:
             warn(sentence)
     return 0
 
 
-def _report(found: Measurement, warnings: list[str]) -> dict[str, Any]:
+def _report(found: Measurement, warnings: list[str], notes: list[str]) -> dict[str, Any]:
     theory, c = found.theory, found.correlator
     functions = {
         "spectrum": c.spectrum, "time_slices": c.time_slices, "point_to_point": c.point_to_point, "mass": c.mass,
@@ -85,7 +84,7 @@ def _report(found: Measurement, warnings: list[str]) -> dict[str, Any]:
             for name, measured in found.observables.items()
         },
         "warnings": warnings,
-        "notes": found.notes,
+        "notes": notes,
         "n_configs": found.n_configs,
         "chains": found.chains,
         "draws": found.draws,
@@ -107,7 +106,7 @@ def _columns(estimate: Estimate) -> dict[str, list[float | None]]:
     return {name: [finite(x) for x in column] for name, column in estimate._asdict().items()}
 
 
-def _print_tables(file: Path, found: Measurement) -> None:
+def _print_tables(file: Path, found: Measurement, notes: list[str]) -> None:
     from rich.console import Console
     from rich.text import Text
 
@@ -133,7 +132,7 @@ def _print_tables(file: Path, found: Measurement) -> None:
             size = found.effective_sample_size[name]
             enough = f", effective sample size {thousands(round(size))}" if math.isfinite(size) else ""
             console.print(Text(f"{title}: R̂ = {found.r_hat[name]:.4f}{enough}"), soft_wrap=True)
-    for sentence in found.notes:
+    for sentence in notes:
         console.print(Text(sentence), style="dim", soft_wrap=True)
 
 
@@ -142,14 +141,17 @@ def _observables(found: Measurement) -> Any:
     from rich.table import Table
 
     from core.statistics.format import with_error
-    from core.statistics.measure import TITLES
+    from core.statistics.measure import BROKEN, TITLES
 
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("")
     for heading in ("value", "τ_int"):
         table.add_column(heading, justify="right")
     for name, (value, error, tau, tau_error) in found.observables.items():
-        table.add_row(TITLES[name], with_error(value, error), with_error(tau, tau_error))
+        title = TITLES[name]
+        if name == "xi" and found.observables["binder"].value > BROKEN:
+            title += " (no length here)"
+        table.add_row(title, with_error(value, error), with_error(tau, tau_error))
     return table
 
 
@@ -159,6 +161,7 @@ def _correlators(found: Measurement) -> Any:
     from rich.table import Table
 
     from core.statistics.format import with_error
+    from core.statistics.measure import BROKEN
 
     c = found.correlator
     table = Table(box=box.SIMPLE_HEAD)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from core.statistics.diagnosis import SIGNIFICANT
-from core.statistics.errors import Measured, block_length, cut, mean
+from core.statistics.errors import ROUNDING, Measured, block_length, cut, mean
 from core.statistics.format import thousands
 from core.statistics.hotelling import NOTHING, Joint, joint
 from core.statistics.jackknife import Jackknifed, jackknife
@@ -132,7 +132,8 @@ def _sigma(a: Measured, b: Measured) -> float:
     difference, error = a.value - b.value, math.hypot(a.error, b.error)
     if error > 0 or math.isnan(error) or math.isnan(difference):
         return difference / error
-    return math.copysign(math.inf, difference) if difference else math.nan
+    differs = abs(difference) > ROUNDING * max(abs(a.value), abs(b.value))
+    return math.copysign(math.inf, difference) if differs else math.nan
 
 
 def _averages(found: Measurement, names: tuple[str, ...]) -> Jackknifed:

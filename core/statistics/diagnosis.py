@@ -119,6 +119,11 @@ def schwinger_dyson_warnings(check: SchwingerDyson) -> list[str]:
     """Where the equation is violated."""
     if not abs(check.deviation) > SIGNIFICANT:
         return []
+    if math.isinf(check.deviation):
+        return [
+            f"The Schwinger–Dyson equation is violated: it reads {check.measured.value:.3g} = 1 in all configurations; "
+            "they do not fluctuate, so that the number of σ is undefined."
+        ]
     return [
         f"The Schwinger–Dyson equation is violated by {sigmas(check.deviation)}: other couplings, the bias of a "
         "Langevin step, or errors that are too small. (It tests each site and its neighbours, not thermalisation.)"

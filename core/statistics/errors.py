@@ -28,6 +28,8 @@ MOST_BLOCKS = 1024
 """More blocks than these are joined."""
 RESAMPLES = 500
 """Bootstrap samples; the error they give is known to 3 %."""
+ROUNDING = 1e-12
+"""Errors below this part of a value come from sums in double precision: nothing fluctuates, and the error is 0."""
 
 
 class Measured(NamedTuple):
@@ -43,17 +45,17 @@ def mean(series: np.ndarray, independent: bool = False) -> Measured:
     """Mean of a ``series`` (draws,) or (chains, draws), with the error that its autocorrelation leaves.
 
     ``independent`` draws are known to be uncorrelated: τ_int = ½. Chains of fewer than four draws are taken as one
-    datum each, and τ_int is nan; a single datum has no error. Raises ValueError for an empty series, or one that
-    holds nan or infinities.
+    datum each, and τ_int is nan; a single datum has no error. An error that is mere rounding is 0.
+    Raises ValueError for an empty series, or one that holds nan or infinities.
     """
     a = as_chains(series)
     if independent:
-        return Measured(float(a.mean()), _standard_error(a.ravel()), 0.5, 0.0)
+        return _measured(float(a.mean()), _standard_error(a.ravel()), 0.5, 0.0)
     if a.shape[1] < 4:
         tau = (0.5, 0.0) if a.shape[1] == 1 and len(a) > 1 else (math.nan, math.nan)
-        return Measured(float(a.mean()), _standard_error(a.mean(axis=1)), *tau)
+        return _measured(float(a.mean()), _standard_error(a.mean(axis=1)), *tau)
     found = integrated_time(a)
-    return Measured(found.mean, found.mean_error, found.tau, found.tau_error)
+    return _measured(found.mean, found.mean_error, found.tau, found.tau_error)
 
 
 def derived(
@@ -121,8 +123,9 @@ def bootstrap(
 ) -> Estimate:
     """``function`` of the means, (…, quantities) → (…, results), with the standard deviation over bootstrap samples.
 
-    The spread is enlarged by √(B/(B-1)) for B blocks, as a mean's error needs. One block gives errors of nan. The
-    noise is by default that of seed 0, so the same data have the same errors.
+    The spread is enlarged by √(B/(B-1)) for B blocks, as a mean's error needs. One block gives errors of nan, and a
+    spread that is mere rounding errors of 0. The noise is by default that of seed 0, so the same data have
+    the same errors.
     """
     number = len(blocks.counts)
     value = function(blocks.sums.sum(axis=0) / blocks.counts.sum())
@@ -133,7 +136,8 @@ def bootstrap(
     weights = np.stack([np.bincount(row, minlength=number) for row in picked]).astype(float)
     with np.errstate(divide="ignore", invalid="ignore"):
         samples = function(weights @ blocks.sums / (weights @ blocks.counts)[:, None])
-        return Estimate(value, samples.std(axis=0) * math.sqrt(number / (number - 1)))
+        error = samples.std(axis=0) * math.sqrt(number / (number - 1))
+        return Estimate(value, np.where(error < ROUNDING * np.abs(value), 0.0, error))
 
 
 def jackknifed(function: Callable[[np.ndarray], np.ndarray], blocks: Blocks) -> Estimate:
@@ -152,6 +156,10 @@ def as_chains(series: np.ndarray) -> np.ndarray:
     if not np.all(np.isfinite(a)):
         raise ValueError("series must be finite, got nan or inf in it")
     return np.atleast_2d(a)
+
+
+def _measured(value: float, error: float, tau: float, tau_error: float) -> Measured:
+    return Measured(value, 0.0 if error < ROUNDING * abs(value) else error, tau, tau_error)
 
 
 def _standard_error(data: np.ndarray) -> float:

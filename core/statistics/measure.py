@@ -25,6 +25,12 @@ KEPT = ("m", "phi2", "phi4", "phi6", "phi8", "link", "walls")
 SYMMETRISED = (
     "Averages are symmetrised under φ → −φ: odd moments are 0, κ₂ = ⟨φ²⟩ and so on; m is the plain average of M."
 )
+BROKEN = 0.6
+"""U_L from which on the symmetry counts as broken; it is 2/3 in the broken phase, 0 in the symmetric one."""
+NO_LENGTH = (
+    "The symmetry is broken (U_L above 0.6), where ξ is no length: G(0) = V⟨M²⟩ holds the order itself, and ξ "
+    "grows with the lattice without end. The mass of C(t)−C(t+1) tells the correlation length there."
+)
 
 TITLES = {
     "m": "M", "abs_m": "|M|", "v_m2": "V⟨M²⟩", "chi": "χ", "binder": "U_L", "xi": "ξ", "phi2": "φ²", "phi4": "φ⁴",
@@ -41,8 +47,8 @@ class Measurement:
 
     ``observables`` by name: m, abs_m, v_m2 = V⟨M²⟩, chi = V(⟨M²⟩ - ⟨|M|⟩²), binder = 1 - ⟨M⁴⟩/(3⟨M²⟩²), phi2 and phi4
     (of the site), link = ⟨Σ_μ φ_x φ_{x+μ}⟩, action (per site), kappa2 … kappa8 (cumulants of the site, symmetrised),
-    kappa4_ratio = κ4/κ2² and so on, xi (second moment, with G(0) = V⟨M²⟩), schwinger_dyson (must be 1), walls
-    (fraction of configurations with a domain wall). Derived ones have no τ_int; what is undefined is nan.
+    kappa4_ratio = κ4/κ2² and so on, xi (second moment, with G(0) = V⟨M²⟩; no length in the broken phase), schwinger_dyson
+    (must be 1), walls (fraction of configurations with a domain wall). Derived ones have no τ_int; what is undefined is nan.
 
     ``series`` has M, |M|, φ², … of every configuration, (chains, draws); ``r_hat`` and ``effective_sample_size`` are
     those of "abs_m" and "phi2", nan for independent draws and single chains. ``warnings`` are sentences for a person;
@@ -102,6 +108,7 @@ def measure(
         warnings += diagnosis.magnetisation_warnings(theory, series["m"])
     warnings += diagnosis.sign_warnings(series["m"]) + diagnosis.schwinger_dyson_warnings(check)
 
+    notes = [SYMMETRISED, NO_LENGTH] if observables["binder"].value > BROKEN else [SYMMETRISED]
     compared = {} if independent else {"abs_m": series["abs_m"], "phi2": series["phi2"]}
     return Measurement(
         theory, chains, draws, independent, observables,
@@ -109,7 +116,7 @@ def measure(
         check, series,
         {name: convergence.r_hat(values) for name, values in compared.items()},
         {name: convergence.effective_sample_size(values) for name, values in compared.items()},
-        warnings, [SYMMETRISED],
+        warnings, notes,
     )  # fmt: skip
 
 

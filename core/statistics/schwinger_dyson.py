@@ -11,12 +11,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from core.statistics.errors import Measured, mean
+from core.statistics.errors import ROUNDING, Measured, mean
 from core.theories.phi4 import Phi4
 
 
 class SchwingerDyson(NamedTuple):
-    """⟨φ ∂S/∂φ⟩ per site, which must be 1, and its ``deviation`` from 1 in standard errors (nan without an error)."""
+    """⟨φ ∂S/∂φ⟩ per site, which must be 1, and its ``deviation`` from 1 in standard errors.
+
+    The deviation is nan where no error is known, 0 or infinite where the error is 0 or mere rounding.
+    """
 
     measured: Measured
     deviation: float
@@ -35,5 +38,6 @@ def schwinger_dyson(series: np.ndarray, independent: bool = False) -> SchwingerD
     """The check for a ``series`` (chains, draws) of ``left_hand_side``."""
     measured = mean(series, independent)
     excess = measured.value - 1
-    known = measured.error > 0
-    return SchwingerDyson(measured, excess / measured.error if known else math.nan)
+    if measured.error < ROUNDING:  # nothing fluctuates
+        return SchwingerDyson(measured, math.copysign(math.inf, excess) if abs(excess) > ROUNDING else 0.0)
+    return SchwingerDyson(measured, excess / measured.error)

@@ -125,3 +125,38 @@ def test_an_ensemble_file_knows_its_theory(capsys, tmp_path):
 def test_an_archive_of_arrays_is_told_from_an_ensemble(capsys, tmp_path):
     np.savez(tmp_path / "several.npz", a=np.zeros((3, 4, 4)))
     assert "several.npz holds several arrays" in refused(capsys, tmp_path / "several.npz", *FREE)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.3, 0.7, 3.1e-3])
+def test_fields_that_do_not_fluctuate_have_no_sigma_and_are_warned_of(capsys, tmp_path, value):
+    np.save(tmp_path / "still.npy", np.full((50, 8, 8), value))
+    for more in ((), ("--independent",)):
+        _, _, err = run(capsys, tmp_path / "still.npy", "--kappa", "0.2", "--lam", "0.022", *more)
+        assert "Schwinger–Dyson equation is violated: it reads" in err
+        assert " σ:" not in err
+        report = json.loads(run(capsys, tmp_path / "still.npy", "--kappa", "0.2", "--lam", "0.022", *more, "--json")[1])
+        assert report["schwinger_dyson_deviation"] is None
+        errors = {name: row["error"] for name, row in report["observables"].items() if row["value"] is not None}
+        assert {name for name, error in errors.items() if error} == set()
+
+
+def test_no_correlation_length_is_read_off_the_broken_phase(capsys, array, tmp_path):
+    _, out, _ = run(capsys, array, *FREE)
+    assert "no length" not in out
+    np.save(tmp_path / "broken.npy", 4 + 0.1 * free_fields(Phi4(8, 0.2, 0.0), 100, 3))
+    _, out, _ = run(capsys, tmp_path / "broken.npy", "--kappa", "0.4", "--lam", "0.022")
+    assert "ξ (no length here)" in out
+    assert "where ξ is no length: G(0) = V⟨M²⟩" in out
+
+
+def test_the_notes_of_the_plan_are_repeated(capsys, tmp_path):
+    path = tmp_path / "biased.nc"
+    made = ["ensemble", "phi4", "--L", "4", "--kappa", "0.2", "--lam", "0.022", "--configs", "40", "--chains", "4"]
+    made += ["--sampler", "langevin", "--step-size", "0.25", "--therm", "20", "--thin", "1", "--out", str(path)]
+    assert main(made) == 0
+    capsys.readouterr()
+    sentence = "langevin has a bias of the order of its step size 0.25."
+    assert sentence in run(capsys, path)[1]
+    assert sentence in json.loads(run(capsys, path, "--json")[1])["notes"]
+    assert main(["compare", str(path), str(path)]) == 0
+    assert f"A: {sentence}" in capsys.readouterr().out
