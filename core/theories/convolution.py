@@ -226,6 +226,10 @@ def _over_signal(z, centres, log_w, b, log_p, score):  # pragma: no cover (compi
             d = (centres[j] - z[i]) * inverse
             buffer[j] = log_w[j] - 0.5 * d * d
             top = max(top, buffer[j])
+        while buffer[first] < top + _SMALLEST:  # often most of the nodes do not count
+            first += 1
+        while buffer[last - 1] < top + _SMALLEST:
+            last -= 1
         total, pull = 0.0, 0.0
         for j in range(first, last):
             q = _exponential(max(buffer[j] - top, _SMALLEST))

@@ -18,7 +18,7 @@ import pytest
 
 from core.jobs import Token
 from dashboard.pages.one.order import Order
-from dashboard.pages.one.picture import FAST, full_quality, paint
+from dashboard.pages.one.picture import full_quality, paint, preview
 from dashboard.pages.one.scene import build_scene
 from dashboard.pages.one.state import OneState
 from tests.browser.conftest import FLAGS, MISSING, NAMES
@@ -84,7 +84,8 @@ def test_a_picture(benchmark, target, quality):
 
     def run():
         wanted = order(target=target, sigma=next(sigma) / 100)
-        picture = paint(wanted, FAST if quality == "preview" else full_quality(wanted), Token())
+        picture = preview(wanted, Token()) if quality == "preview" else paint(wanted, full_quality(wanted), Token())
+        assert picture is not None
         return build_scene(picture).block
 
     benchmark.pedantic(run, rounds=7 if quality == "preview" else 3, warmup_rounds=1)
