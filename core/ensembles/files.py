@@ -8,6 +8,7 @@ JSON, from which the file can be made again or gone on with.
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -117,7 +118,7 @@ def open_ensemble(
     for a theory that is missing or of another shape.
     """
     path = Path(path)
-    if path.is_dir():
+    if is_folder(path):
         raise IsADirectoryError(f"{path} is a folder, not an ensemble")
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
@@ -126,11 +127,22 @@ def open_ensemble(
     return _open_netcdf(path)
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder of this name; ValueError for a name that is too long for the system."""
+    try:
+        return path.is_dir()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        name = max(path.parts, key=len)
+        raise ValueError(f"the name of the file is too long, {len(name)} characters: {name[:40]}…") from None
+
+
 def _open_array(path: Path, theory: Any, independent: bool) -> EnsembleReader:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"{path} is not a NumPy array, or it is damaged or cut short ({error})") from error
+        raise ValueError(f"{path} is not a NumPy array of numbers, or it is damaged or cut short") from error
     if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
         raise ValueError(f"{path} must hold real numbers, got {array.dtype}")
     if array.ndim < 2 or len(array) == 0:

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from core.contracts import Cancelled
-from core.ensembles.files import EnsembleReader, Piece, open_ensemble, write_ensemble
+from core.ensembles.files import EnsembleReader, Piece, is_folder, open_ensemble, write_ensemble
 from core.ensembles.parts import SCALARS, Parts, Work
 from core.ensembles.plan import Plan, describe, extended, make_plan
 from core.ensembles.request import EnsembleRequest
@@ -94,7 +94,7 @@ def make_ensemble(
     fit into memory.
     """
     path = Path(path)
-    if path.is_dir():
+    if is_folder(path) or is_folder(Parts(path).folder / "lock"):  # the longest name that is needed beside it
         raise IsADirectoryError(f"{path} is a folder; name a file in it")
     began = time.monotonic()
     with _clear_errors(path):
@@ -138,6 +138,7 @@ def _work(
                 "made longer once it is complete"
             )
         work = replace(pending, plan=plan)
+        _require_space(path, request, work.base)
     elif resume and path.exists():
         with open_ensemble(path) as reader:
             if reader.plan is None:
@@ -148,6 +149,7 @@ def _work(
             )
             if reader.stored == (work.plan.chains, work.plan.draws):
                 return None
+        _require_space(path, request, work.base)
     else:
         _require_space(path, request)
         if progress is not None:
@@ -158,8 +160,11 @@ def _work(
     return work
 
 
-def _require_space(path: Path, request: EnsembleRequest) -> None:
-    """MemoryError or OSError for an ensemble that cannot fit here, before any time is spent on it."""
+def _require_space(path: Path, request: EnsembleRequest, base: tuple[int, int] = (0, 0)) -> None:
+    """MemoryError or OSError for an ensemble that cannot fit here, before any time is spent on it.
+
+    ``base`` (chains, draws) are in the file already, which stays until the longer one takes its place.
+    """
     sites, shape = request.theory.volume, " × ".join(str(n) for n in request.theory.event)
     if hasattr(os, "sysconf"):
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -168,12 +173,12 @@ def _require_space(path: Path, request: EnsembleRequest) -> None:
                 f"chains on {shape} sites take {_bytes(sites * WORKING_BYTES)} of memory while they run, this computer "
                 f"has {_bytes(memory)}"
             )
-    size = 2 * request.configs * sites * 4
+    size = (2 * request.configs - base[0] * base[1]) * sites * 4
     free = shutil.disk_usage(path.parent).free + sum(file.stat().st_size for file in Parts(path).folder.iterdir())
     if size > free:
         raise OSError(
             f"{request.configs} configurations on {shape} sites take {_bytes(size)} on the disk while the file is put "
-            f"together (half of that afterwards), {_bytes(free)} are free"
+            f"together ({_bytes(4 * request.configs * sites)} afterwards), {_bytes(free)} are free"
         )
 
 

@@ -27,6 +27,8 @@ SYMMETRISED = (
 )
 BROKEN = 0.6
 """U_L from which on the symmetry counts as broken; it is 2/3 in the broken phase, 0 in the symmetric one."""
+LARGEST_FIELD = 1e12
+"""Beyond it the squares of φ⁸ that errors take come near the largest number there is."""
 NO_LENGTH = (
     "The symmetry is broken (U_L above 0.6), where ξ is no length: G(0) = V⟨M²⟩ holds the order itself, and ξ "
     "grows with the lattice without end. The mass of C(t)−C(t+1) tells the correlation length there."
@@ -47,8 +49,9 @@ class Measurement:
 
     ``observables`` by name: m, abs_m, v_m2 = V⟨M²⟩, chi = V(⟨M²⟩ - ⟨|M|⟩²), binder = 1 - ⟨M⁴⟩/(3⟨M²⟩²), phi2 and phi4
     (of the site), link = ⟨Σ_μ φ_x φ_{x+μ}⟩, action (per site), kappa2 … kappa8 (cumulants of the site, symmetrised),
-    kappa4_ratio = κ4/κ2² and so on, xi (second moment, with G(0) = V⟨M²⟩; no length in the broken phase), schwinger_dyson
-    (must be 1), walls (fraction of configurations with a domain wall). Derived ones have no τ_int; what is undefined is nan.
+    kappa4_ratio = κ4/κ2² and so on, xi (second moment, with G(0) = V⟨M²⟩; no length in the broken phase),
+    schwinger_dyson (must be 1), walls (fraction of configurations with a domain wall). Derived ones have no τ_int;
+    what is undefined is nan.
 
     ``series`` has M, |M|, φ², … of every configuration, (chains, draws); ``r_hat`` and ``effective_sample_size`` are
     those of "abs_m" and "phi2", nan for independent draws and single chains. ``warnings`` are sentences for a person;
@@ -80,8 +83,8 @@ def measure(
     """Measure an ensemble given as ``blocks`` (chains, some draws, *event), consecutive draws of the same chains.
 
     ``independent`` tells that all configurations are independent draws, whatever the layout. Raises ValueError for an
-    empty ensemble, blocks that do not fit together or to the theory, and numbers that are not finite; Cancelled once
-    ``token`` is.
+    empty ensemble, blocks that do not fit together or to the theory, and numbers that are not finite or beyond 10¹²;
+    Cancelled once ``token`` is.
     """
     series, bins, power = _collect(theory, blocks, independent, token)
     chains, draws = series["m"].shape
@@ -131,6 +134,12 @@ def _collect(
             token.check()
         if fields.ndim != theory.d + 2:
             raise ValueError(f"a block must have the shape (chains, draws, *{theory.event}), got {fields.shape}")
+        largest = max(float(fields.max(initial=0)), -float(fields.min(initial=0)))
+        if largest > LARGEST_FIELD:
+            raise ValueError(
+                f"a field of {largest:.3g} is too large to measure φ⁸, which takes {LARGEST_FIELD:g} at most: the "
+                "chains have run away"
+            )
         if independent:  # one row of draws, whatever chains they come from
             fields = fields.reshape(1, -1, *fields.shape[2:])
         part = measure_configurations(theory, fields, token)

@@ -22,13 +22,20 @@ from core.theories.phi4_kernel import layout
 
 Tensor = torch.Tensor
 
+STRONGEST = 1e4
+"""Largest κ and λ. A molecular-dynamics step falls as λ^(-1/2); at 10⁴ the theory is the Ising model to 10⁻⁴."""
+ROUNDING = 2.0**-24
+"""Relative rounding of a float32 field."""
+ROUGHEST = 0.05
+"""Largest rounding of the classical minimum, in units of the fluctuation 1/ω of a site around it."""
+
 
 @dataclass(frozen=True)
 class Phi4:
     """φ⁴ with hopping parameter κ and coupling λ; ``L`` is the extent of a square lattice or a tuple of extents.
 
-    Raises ValueError for an extent below 2, κ < 0, λ < 0, or λ = 0 (the free field) with κ >= 1/(2d), where the
-    action has no minimum.
+    Raises ValueError for an extent below 2, κ or λ outside [0, 10⁴], λ = 0 (the free field) with κ >= 1/(2d), where
+    the action has no minimum, and λ so small that in float32 the fluctuations around a far minimum are lost.
     """
 
     L: int | tuple[int, ...]
@@ -51,6 +58,18 @@ class Phi4:
             raise ValueError(
                 f"kappa must be below 1/(2d) = {1 / (2 * self.d):g} for the free field (lambda = 0), got {self.kappa}"
             )
+        for name, value in (("kappa", self.kappa), ("lambda", self.lam)):
+            if value > STRONGEST:
+                raise ValueError(f"{name} must be at most {STRONGEST:g}, got {value:g}: a site would be too stiff")
+        excess = 2 * self.d * self.kappa - 1 + 2 * self.lam
+        if excess > 0:
+            # The curvature of a site's action in the minimum is ω² = 4 excess + 4dκ.
+            minimum, omega = self.classical_minimum, math.sqrt(4 * excess + 4 * self.d * self.kappa)
+            if not minimum * ROUNDING * omega <= ROUGHEST:
+                raise ValueError(
+                    f"lambda = {self.lam:g} is too small for kappa = {self.kappa:g}: the field settles at "
+                    f"±{minimum:.3g}, where single precision loses its fluctuations"
+                )
 
     @property
     def event(self) -> tuple[int, ...]:

@@ -1,6 +1,8 @@
 """``stoqlab measure``: its JSON, its table, and its refusals."""
 
 import json
+import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -160,3 +162,16 @@ def test_the_notes_of_the_plan_are_repeated(capsys, tmp_path):
     assert sentence in json.loads(run(capsys, path, "--json")[1])["notes"]
     assert main(["compare", str(path), str(path)]) == 0
     assert f"A: {sentence}" in capsys.readouterr().out
+
+
+def test_files_that_are_no_fields_are_refused_in_own_words(capsys, tmp_path):
+    path = tmp_path / "objects.npy"
+    path.write_bytes(pickle.dumps([1, 2]))
+    said = refused(capsys, path, *FREE)
+    assert "is not a NumPy array of numbers" in said
+    assert "allow_pickle" not in said
+    assert "the name of the file is too long, 304 characters" in refused(capsys, tmp_path / ("a" * 300 + ".npy"), *FREE)
+    np.save(tmp_path / "away.npy", np.random.default_rng(1).normal(size=(50, 8, 8)) * 1e30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "too large to measure φ⁸" in refused(capsys, tmp_path / "away.npy", *FREE)

@@ -405,3 +405,19 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
     assert path.read_text() == "theirs"
     path.unlink()
     assert make_ensemble(request(), path, resume=True).complete
+
+
+def test_a_longer_ensemble_that_cannot_fit_is_refused_at_once(tmp_path):
+    path = tmp_path / "F.nc"
+    make_ensemble(request("hmc", 12), path)
+    before = path.read_bytes()
+    with pytest.raises(OSError, match=r"on the disk while the file is put together"):
+        make_ensemble(request("hmc", 4 * 10**15), path, resume=True)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("length", [252, 300])
+def test_a_name_that_is_too_long(tmp_path, length):
+    with pytest.raises(ValueError, match=r"the name of the file is too long"):
+        make_ensemble(request("hmc", 12), tmp_path / ("a" * length + ".nc"))
+    assert list(tmp_path.iterdir()) == []

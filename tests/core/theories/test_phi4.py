@@ -144,6 +144,9 @@ def test_free_propagator_inverts_the_quadratic_form():
         ((1, 0.2, 0.1), "L must be a whole number of at least 2, or a tuple of them, got 1"),
         ((8.0, 0.2, 0.1), "L must be a whole number of at least 2"),
         ((True, 0.2, 0.1), "L must be a whole number of at least 2"),
+        ((8, 0.2, 1.1e4), "lambda must be at most 10000, got 11000"),
+        ((8, 1e30, 0.1), "kappa must be at most 10000"),
+        ((8, 0.4, 1e-20), "lambda = 1e-20 is too small for kappa = 0.4"),
         (((), 0.2, 0.1), "L must name at least one extent"),
     ],
 )
