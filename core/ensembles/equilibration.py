@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import erfc, erfcinv
 
 from core.ensembles.chains import SEGMENT, advance, begin
 from core.jobs import Token
 from core.noise import Noise
 from core.samplers.algorithms import ALGORITHMS
-from core.samplers.pilots import pilot_noise
+from core.samplers.pilots import VOLUME_POWER, pilot_lattice, pilot_noise
 from core.statistics.autocorrelation import integrated_time
 from core.theories.phi4 import Phi4
 
@@ -67,7 +68,34 @@ def equilibrate(
     Deep in the broken phase hot chains may be caught between domain walls for any length of time. If they stay below
     every |M| of ordered chains that have settled, the ordered ones count and a note says so; where a hot start was
     asked for, they are waited for 20 times as long, and then a warning says so.
+
+    Beyond 2^16 sites the pilots run on a smaller lattice (``pilot_lattice``) with the same parameters, and a note says
+    so: what they find holds for a correlation length that is short in their lattice too. A global decision is accepted
+    less often in the larger volume, erfc(√V …) of HMC and MALA, and the steps grow in proportion. A hot start is tried
+    at full size, since its domains take a time that grows with the lattice.
     """
+    pilots = theory if start == "hot" else pilot_lattice(theory)
+    if pilots.volume < theory.volume:
+        found = _equilibrate(pilots, sampler, parameters, start, noise, token, theory.volume / pilots.volume)
+        shape = " × ".join(str(n) for n in pilots.event)
+        note = (
+            f"pilots ran on {shape} sites: with a correlation length that does not fit in there several times, "
+            "thermalisation and thinning are too short."
+        )
+        return replace(found, notes=(*found.notes, note))
+    return _equilibrate(theory, sampler, parameters, start, noise, token)
+
+
+def _equilibrate(
+    theory: Phi4,
+    sampler: str,
+    parameters: Mapping[str, Any],
+    start: str,
+    noise: Noise,
+    token: Token | None,
+    enlarged: float = 1.0,
+) -> Equilibration:
+    """``equilibrate`` with pilots on the lattice of ``theory``, for one that is ``enlarged`` by this factor."""
     chains = min(MOST_PILOTS, max(FEWEST_PILOTS, SITES // theory.volume))
     noise = pilot_noise(noise)
     warm = sampler in ("hmc", "mala")
@@ -84,7 +112,8 @@ def equilibrate(
         for run in runs:
             run.until(steps, token)
         own, other = runs
-        rate = own.acceptance
+        rate = _in_volume(own.acceptance, enlarged) if sampler in VOLUME_POWER else own.acceptance
+        slower = own.acceptance / rate if rate and own.acceptance else 1.0  # 1 unless the lattice is enlarged
         if rate is not None and rate < 0.01:
             unit = ALGORITHMS[sampler].unit
             return Equilibration(
@@ -92,10 +121,10 @@ def equilibrate(
                 (f"the acceptance is {100 * rate:.2g} %: hardly any {unit} changes the field; take a smaller step.",),
             )  # fmt: skip
         if own.settled() and own.agrees_with(other):
-            return Equilibration(steps, own.tau(), rate)
+            return Equilibration(math.ceil(slower * steps), slower * own.tau(), rate)
         if start != "hot" and own.settled() and other.caught_below(own):
             note = f"hot pilots were still caught between domain walls after {steps} steps; ordered ones had settled."
-            return Equilibration(steps, own.tau(), rate, notes=(note,))
+            return Equilibration(math.ceil(slower * steps), slower * own.tau(), rate, notes=(note,))
         if start == "hot" and other.settled():
             ordered_settled = ordered_settled or steps
             if steps >= PATIENCE * ordered_settled and own.caught_below(other):
@@ -110,8 +139,15 @@ def equilibrate(
                 f"pilots from {kinds[0]} and from {kinds[1]} starts had not agreed after {steps} steps, where the "
                 "comparison was given up: the ensemble may not be in equilibrium."
             )
-            return Equilibration(steps, own.tau(), rate, (warning,))
+            return Equilibration(math.ceil(slower * steps), slower * own.tau(), rate, (warning,))
         target *= GROWTH
+
+
+def _in_volume(rate: float | None, enlarged: float) -> float | None:
+    """The acceptance of a global decision in a volume larger by this factor: erfc(½ √⟨ΔH⟩), where ⟨ΔH⟩ grows with V."""
+    if rate is None or enlarged == 1.0:
+        return rate
+    return float(erfc(math.sqrt(enlarged) * erfcinv(min(rate, 1.0))))
 
 
 class _Run:

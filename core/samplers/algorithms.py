@@ -19,7 +19,7 @@ from core.samplers import cluster, hmc, langevin, mala, metropolis
 from core.samplers.contract import Step
 from core.samplers.fourier import FourierKernel, gaussian_propagator
 from core.samplers.integrators import INTEGRATORS
-from core.samplers.pilots import pilot_fields, pilot_noise, tuned_step_size
+from core.samplers.pilots import VOLUME_POWER, pilot_fields, pilot_lattice, pilot_noise, tuned_step_size
 from core.samplers.warm_up import warm_up_step
 from core.theories.phi4 import Phi4
 
@@ -160,9 +160,11 @@ def automatic(
 
     A value of None counts as not given. The step size is tuned on pilot chains near equilibrium, to an acceptance of
     0.8 for HMC, 0.57 for MALA and 0.5 for the local Metropolis updates; it depends on the theory, the seed of
-    ``noise`` and the given parameters alone. An HMC trajectory lasts a quarter of the period of the slowest mode,
-    but from 1 to 4, and has at most 1000 steps. The Langevin step is such that in the Gaussian approximation ⟨φ²⟩ is
-    too large by 0.3 % of a site's fluctuation; the interacting theory near its critical point makes some 0.8 % of it.
+    ``noise`` and the given parameters alone. Beyond 2^16 sites it is that of a smaller lattice (``pilot_lattice``),
+    scaled by V^(-1/4) for HMC and V^(-1/3) for MALA. An HMC trajectory lasts a quarter of the period of the slowest
+    mode, but from 1 to 4, and has at most 1000 steps. The Langevin step is such that in the Gaussian approximation ⟨φ²⟩
+    is too large by 0.3 % of a site's fluctuation; the interacting theory near its critical point makes some 0.8 % of
+    it.
 
     All values are plain numbers, booleans and strings. Raises ValueError for an unknown algorithm, an unknown
     parameter or a bad value, naming it.
@@ -175,7 +177,9 @@ def automatic(
     _check(**given)
     values = {**algorithm.parameters, **given}
     if values["step_size"] is None:
-        values["step_size"] = _step_size(algorithm, theory, noise, dtype, values)
+        pilots = pilot_lattice(theory)
+        scale = (pilots.volume / theory.volume) ** VOLUME_POWER.get(name, 0.0)
+        values["step_size"] = scale * _step_size(algorithm, pilots, noise, dtype, values)
     if name == "hmc" and values["n_steps"] is None:
         steps = _length(theory, values["fourier"]) / values["step_size"]
         values["n_steps"] = round(min(max(steps, 1), LONGEST_AUTOMATIC))

@@ -7,15 +7,12 @@ from typing import Any
 
 from core.noise import Noise
 from core.samplers.algorithms import automatic
+from core.samplers.pilots import VOLUME_POWER
 from core.samplers.warm_up import warm_up_step
 from core.theories.phi4 import Phi4
 
 PILOT_L = 64
 """Step sizes of larger lattices follow from this one by their known scaling, so that nobody waits for them."""
-SCALING = {"hmc": 0.5, "mala": 2 / 3}
-"""Step sizes at fixed acceptance fall as L^-this in two dimensions: V^(-1/4) and V^(-1/3) (Beskos, Pillai, Roberts,
-Sanz-Serna and Stuart, Bernoulli 19 (2013) 1501; Roberts and Rosenthal, J. R. Stat. Soc. B 60 (1998) 255). The others
-move sites or clusters one by one, or have no decision, and do not depend on the volume."""
 
 
 def live_parameters(name: str, theory: Phi4, seed: int = 0, **given: Any) -> dict[str, Any]:
@@ -29,7 +26,7 @@ def live_parameters(name: str, theory: Phi4, seed: int = 0, **given: Any) -> dic
     if length <= PILOT_L:
         return automatic(name, theory, noise, **given)
     pilot = automatic(name, dataclasses.replace(theory, L=PILOT_L), noise, **given)
-    factor = (PILOT_L / length) ** SCALING.get(name, 0.0)
+    factor = (PILOT_L / length) ** (2 * VOLUME_POWER.get(name, 0.0))
     if given.get("step_size") is None:
         pilot["step_size"] *= factor
         if "n_steps" in pilot and given.get("n_steps") is None:

@@ -6,6 +6,7 @@ number of chains.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
@@ -22,12 +23,28 @@ from core.theories.phi4 import Phi4
 
 Tensor = torch.Tensor
 
+LARGEST = 2**16
+"""Sites of a chain of pilots at most. Larger lattices take what was found on smaller ones, with a known scaling."""
+VOLUME_POWER = {"hmc": 1 / 4, "mala": 1 / 3}
+"""Step sizes at fixed acceptance fall as V^-this (Beskos, Pillai, Roberts, Sanz-Serna and Stuart, Bernoulli 19 (2013)
+1501; Roberts and Rosenthal, J. R. Stat. Soc. B 60 (1998) 255). The other algorithms decide site by site, or not at all,
+and do not depend on the volume."""
+
 PILOTS = 32
 """Chains that tune the step size, the same ones whatever the size of the ensemble."""
 FEWEST = 4
 """Pilots of a large lattice, which averages by itself."""
 SITES = 2**17
 """Sites of all pilots together, unless that leaves fewer than four chains."""
+
+
+def pilot_lattice(theory: Phi4) -> Phi4:
+    """The lattice of the pilots: the longest extent is halved, to an even number, until at most 2^16 sites are left."""
+    event = list(theory.event)
+    while math.prod(event) > LARGEST:
+        longest = event.index(max(event))
+        event[longest] = 2 * math.ceil(event[longest] / 4)
+    return theory if tuple(event) == theory.event else replace(theory, L=tuple(event))
 
 
 def pilot_noise(noise: Noise) -> Noise:

@@ -8,6 +8,7 @@ from core.contracts import Cancelled
 from core.ensembles.plan import Plan, extended, make_plan
 from core.ensembles.request import EnsembleRequest
 from core.jobs import Token
+from core.samplers import pilots
 from core.samplers.algorithms import ALGORITHMS
 from core.theories.phi4 import Phi4
 
@@ -120,3 +121,18 @@ def test_bad_parameters_of_the_protocol_are_named():
 def test_published_trajectories_have_unit_length(name, value):
     with pytest.raises(ValueError, match=f"{name} must"):
         make_plan(EnsembleRequest(SMALL, "hmc", 10, protocol="published", parameters={name: value}))
+
+
+def test_pilots_on_a_smaller_lattice_tell_the_acceptance_on_the_large_one(monkeypatch):
+    # 4 chains of some tens of trajectories each know their acceptance to 0.04; without the volume it would be 0.83.
+    parameters = {"step_size": 0.25, "n_steps": 4}
+    request = EnsembleRequest(Phi4((64, 64), 0.2, 0.022), "hmc", 64, parameters=parameters)
+    full = make_plan(request)
+    monkeypatch.setattr(pilots, "LARGEST", 256)
+    scaled = make_plan(request)
+    assert full.pilot_acceptance is not None
+    assert scaled.pilot_acceptance == pytest.approx(full.pilot_acceptance, abs=0.1)
+    assert "pilots ran on 16 × 16 sites" in scaled.notes[-1]
+    assert not any("pilots ran" in note for note in full.notes)
+    hot = make_plan(EnsembleRequest(Phi4((64, 64), 0.2, 0.022), "hmc", 64, parameters=parameters, start="hot"))
+    assert not any("pilots ran" in note for note in hot.notes)

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from core.noise import Noise
-from core.samplers import driver
+from core.samplers import driver, pilots
 from core.samplers.algorithms import ALGORITHMS, automatic, find
 from core.samplers.fourier import FourierKernel
-from core.samplers.pilots import pilot_fields
+from core.samplers.pilots import pilot_fields, pilot_lattice
 from core.samplers.starts import STARTS, mixed_start
 from core.theories.phi4 import Phi4
 from tests.core.samplers import exact_laws as laws
@@ -189,3 +189,30 @@ def test_odd_extents_are_named_by_the_local_updates(name):
 def test_find():
     assert find("mala") is ALGORITHMS["mala"]
     assert [a.exact for a in ALGORITHMS.values()] == [True, False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("event", "smaller"),
+    [
+        ((256, 256), (256, 256)),
+        ((512, 512), (256, 256)),
+        ((2048, 2048), (256, 256)),
+        ((16, 8192), (16, 4096)),
+        ((518, 200), (260, 200)),
+        ((64, 64, 64), (32, 32, 64)),
+    ],
+)
+def test_pilots_of_a_large_lattice_live_on_a_smaller_one(event, smaller):
+    assert pilot_lattice(Phi4(event, 0.2, 0.022)) == Phi4(smaller, 0.2, 0.022)
+
+
+def test_the_step_size_of_a_large_lattice_is_scaled(monkeypatch):
+    # The rule, and what it is worth: on 64² scaled from 16² it is that of pilots on 64² to 10 %.
+    theory, noise = Phi4((64, 64), 0.2, 0.022), Noise(3)
+    full = {name: automatic(name, theory, noise)["step_size"] for name in ("hmc", "mala", "metropolis")}
+    monkeypatch.setattr(pilots, "LARGEST", 256)
+    small = Phi4((16, 16), 0.2, 0.022)
+    for name, power in (("hmc", 1 / 4), ("mala", 1 / 3), ("metropolis", 0)):
+        scaled = automatic(name, theory, noise)["step_size"]
+        assert scaled == pytest.approx(automatic(name, small, noise)["step_size"] / 16**power)
+        assert scaled == pytest.approx(full[name], rel=0.1)
