@@ -129,6 +129,12 @@ class Latest:
             if self.future is None:
                 self.future = request_pool().submit(self._work)
 
+    def make_way(self) -> None:
+        """A newer request is being prepared: drop better results of the present one, which would hold it up."""
+        with self._lock:
+            if not self._quick:
+                self._token.cancel()
+
     def cancel(self) -> None:
         """Drop what runs and what waits."""
         with self._lock:

@@ -62,6 +62,10 @@ class Live:
         self._ready = True
         self._hand_over()
 
+    def make_way(self) -> None:
+        """Call when a control has moved, before the work of making the request for it."""
+        self._latest.make_way()
+
     def cancel(self) -> None:
         """Drop what runs and what waits."""
         self._latest.cancel()

@@ -145,6 +145,32 @@ def test_newer_request_drops_the_better_picture_of_the_older(checks):
     assert not desk.errors
 
 
+def test_a_better_picture_makes_way_and_a_quick_one_does_not():
+    desk, started, gate = Desk(), threading.Event(), threading.Event()
+    desk.latest.submit(_gated("old", started, gate))
+    assert started.wait(PATIENCE)
+    desk.latest.make_way()
+    gate.set()
+    desk.wait()
+    assert desk.results == ["old quick"]
+
+    quick, go = threading.Event(), threading.Event()
+
+    def stages(token):
+        quick.set()
+        go.wait(PATIENCE)
+        token.check()
+        yield "new quick"
+
+    desk.latest.submit(stages)
+    assert quick.wait(PATIENCE)
+    desk.latest.make_way()
+    go.set()
+    desk.wait()
+    assert desk.results == ["old quick", "new quick"]
+    assert not desk.errors
+
+
 def test_quick_picture_is_finished_and_only_the_newest_waits():
     desk, started, gate = Desk(), threading.Event(), threading.Event()
 

@@ -76,6 +76,7 @@ class LineTab:
         self._stale = self.state.tab != "line"
         if self._stale:
             return
+        self.live.make_way()
         try:
             order = self.order()
         except ValueError as problem:

@@ -83,6 +83,7 @@ class PlaneTab:
     def refresh(self) -> None:
         """Compute the picture of the present state."""
         self._stale = False
+        self.live.make_way()
         try:
             order = self.order()
         except ValueError as problem:
