@@ -108,8 +108,8 @@ class Standardised:
         return max(1.0, float(np.sqrt(np.sum(np.exp(self.panels.log_weights) * squares))))
 
 
-def tabulate(law: Standardised, ratio: float, panel_width: float = 4.0) -> Table:
-    """Table of the law at noise-to-signal ratio ρ > 0.
+def tabulate(law: Standardised, ratio: float, panel_width: float = 4.0, tolerance: float = TOLERANCE) -> Table:
+    """Table of the law at noise-to-signal ratio ρ > 0, its score good to ``tolerance`` (see TOLERANCE).
 
     ``panel_width`` is the widest panel in units of the noise; half of it gives the second resolution of the
     quadrature.
@@ -130,7 +130,7 @@ def tabulate(law: Standardised, ratio: float, panel_width: float = 4.0) -> Table
         series = s @ _TO_SERIES.T
         error = (np.abs(series[:, -1]) + np.abs(series[:, -2])) / (scale + np.abs(s).max(axis=1))
         error[log_p.max(axis=1) < top - RELEVANT] = 0.0
-        fine = (error < TOLERANCE) | (half < 1e-9) | (count + 2 * len(left) > _MOST_CELLS)
+        fine = (error < tolerance) | (half < 1e-9) | (count + 2 * len(left) > _MOST_CELLS)
         done.append((left[fine], right[fine], s[fine], log_p[fine], error[fine]))
         count += int(fine.sum())
         left, right = left[~fine], right[~fine]

@@ -6,6 +6,7 @@ cumulative distribution, and the law at (f, Ξ) is the tabulated convolution of 
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import OrderedDict
 from functools import cached_property, lru_cache
@@ -13,7 +14,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from core.theories.base import OUTSIDE, check_level
-from core.theories.convolution import RELEVANT, Standardised, Table, tabulate
+from core.theories.convolution import RELEVANT, TOLERANCE, Standardised, Table, tabulate
 from core.theories.quadrature import Panels, resolve
 from core.theories.support import Action, Support, find_support
 
@@ -22,6 +23,8 @@ _LOCKS = 16
 _TILTS = 65
 _COARSE = 1e-5  # enough for integrals to rounding, see ``resolve``
 _EXTREME = 1e150
+_ROUGH = 1e-3
+_NEGLIGIBLE = 30.0  # in log weight
 
 
 class NumericalLaw:
@@ -43,8 +46,16 @@ class NumericalLaw:
         self.std = float(np.sqrt(self.panels.moments_about(self.mean, 2)[2]))
         self._support_of, self._tilted = lru_cache(256)(self._tilted_support), lru_cache(4)(self._tilted_panels)
         self._tables: OrderedDict[float, Table] = OrderedDict()
+        self._tolerance = TOLERANCE
         self._lock = threading.Lock()
         self._building = [threading.Lock() for _ in range(_LOCKS)]
+
+    @cached_property
+    def rough(self) -> NumericalLaw:
+        """The same law for a quick look: its score good to 1e-3, and W[J] from the panels that there are."""
+        twin = copy.copy(self)
+        twin._tolerance, twin._tables = _ROUGH, OrderedDict()
+        return twin
 
     def moments_about(self, centre: float, order: int) -> np.ndarray:
         """⟨(x - centre)^n⟩ for n = 0 … order; odd ones of an even law about 0 are exactly 0."""
@@ -82,7 +93,7 @@ class NumericalLaw:
             with self._lock:
                 found = self._tables.get(ratio)
             if found is None:
-                found = tabulate(self.standardised, ratio)
+                found = tabulate(self.standardised, ratio, tolerance=self._tolerance)
                 with self._lock:
                     self._tables[ratio] = found
                     while len(self._tables) > _TABLES:
@@ -126,6 +137,8 @@ class NumericalLaw:
         """log ⟨exp(J x_0)⟩, inf for the J at which it does not exist."""
         J = np.asarray(J, dtype=float)
         J = np.abs(J) if self._even else J
+        if self._tolerance > TOLERANCE:
+            return self._rough_laplace(J)
         low, high = self._tilt_limit(J, -1), self._tilt_limit(J, 1)
         panels = self._tilted(low, high)
         x, log_w = panels.x.ravel() - self.mean, panels.log_weights.ravel()
@@ -136,6 +149,15 @@ class NumericalLaw:
         blocks = np.array_split(tilts, 1 + len(tilts) // 256)
         out[exists] = tilts * self.mean + np.concatenate([_log_sum(log_w + block[:, None] * x) for block in blocks])
         return np.where(np.isnan(flat), np.nan, out)[where].reshape(J.shape)
+
+    def _rough_laplace(self, J: np.ndarray) -> np.ndarray:
+        """The same for J so small that the panels of the law itself hold the tilted weight, inf for others."""
+        x, log_w = self.panels.x.ravel() - self.mean, self.panels.log_weights.ravel()
+        flat, where = np.unique(J, return_inverse=True)
+        exponents = log_w + flat[:, None] * x
+        ends = np.maximum(exponents[:, 0], exponents[:, -1])
+        held = ends < exponents.max(axis=1) - _NEGLIGIBLE
+        return np.where(held, flat * self.mean + _log_sum(exponents), np.inf)[where].reshape(J.shape)
 
     def _tilt_limit(self, J: np.ndarray, side: int) -> float:
         """The outermost J on one side for which exp(J x - S) is normalisable, among the given ones and 0."""

@@ -6,9 +6,11 @@ There is no closed form for them at noise level (f, Ξ); density, score and ever
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -23,6 +25,7 @@ class Potential(Target):
     """Base of targets with a known action; a subclass gives S and -S' as functions of an array."""
 
     dim: int = field(init=False, default=1, repr=False)
+    _is_rough: ClassVar[bool] = False
 
     @abstractmethod
     def action_at(self, x: np.ndarray) -> np.ndarray:
@@ -35,7 +38,14 @@ class Potential(Target):
     @property
     def law(self) -> NumericalLaw:
         """The law exp(-S)/Z; equal targets share one, and its tables."""
-        return _law_of(self)
+        law = _law_of(self)
+        return law.rough if self._is_rough else law
+
+    def rough(self) -> Self:
+        """The same target for a quick look: its score is good to 1e-3, so that its tables are made sooner."""
+        twin = copy.copy(self)
+        object.__setattr__(twin, "_is_rough", True)
+        return twin
 
     def sample(self, n: int, noise: Noise) -> Tensor:
         return torch.from_numpy(self.law.panels.quantile(noise.of("target").uniform(0, (n, 1)).numpy()))

@@ -1,5 +1,7 @@
 """The quartic well, single and double, against published numbers and direct integration."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from scipy.stats import kstest
 
 from core.contracts import ScoreModel, Theory
 from core.noise import Noise
+from core.theories.formula import Formula
 from core.theories.potential import Quartic
 
 WELLS = [Quartic(-1.0, 0.4), Quartic(1.0, 4.0), Quartic(0.0, 1.0), Quartic(2.0, 0.0), Quartic(-6.0, 1.0)]
@@ -158,3 +161,29 @@ def test_it_is_a_theory_and_a_score_model():
 def test_bad_couplings_are_named(mu2, g, word):
     with pytest.raises(ValueError, match=word):
         Quartic(mu2, g)
+
+
+@pytest.mark.parametrize("text", ["x^2/2 + 2*cos(3*x)", "x^4/4 - x^2", "exp(x) - x", "abs(x)^3 + x"])
+@pytest.mark.parametrize("ratio", [0.1, 1.0, 10.0])
+def test_a_rough_law_is_the_law_to_a_thousandth(text, ratio):
+    target = Formula(text)
+    rough, xi = target.rough(), (ratio * math.sqrt(target.covariance[0, 0])) ** 2
+    low, high = target.window(1.0, xi)[0]
+    x = torch.linspace(low, high, 300, dtype=torch.float64)[:, None]
+    exact = target.score(x, 1.0, xi)
+    scale = exact.abs() + exact.square().mean().sqrt()
+    assert bool(((rough.score(x, 1.0, xi) - exact).abs() < 3e-3 * scale).all())
+    assert len(rough.law.table(ratio).edges) <= len(target.law.table(ratio).edges)
+    torch.testing.assert_close(rough.log_prob(x, 1.0, xi), target.log_prob(x, 1.0, xi), atol=3e-3, rtol=0)
+    assert rough == target
+    assert target.score_error(1.0, xi) < 1e-5  # the law itself stays as good as it was
+
+
+@pytest.mark.parametrize("text", ["x^2/2 + 2*cos(3*x)", "x^4/4 - x^2", "exp(x) - x"])
+def test_a_rough_law_knows_its_generating_functional(text):
+    target = Formula(text)
+    J = np.linspace(-2, 2, 9) / math.sqrt(target.covariance[0, 0])
+    exact, rough = target.log_generating(J), target.rough().log_generating(J)
+    assert np.all(np.isposinf(rough) | (np.abs(rough - exact) < 1e-6))
+    assert np.all(np.isposinf(rough[np.isposinf(exact)]))
+    assert np.isfinite(rough[3:-3]).all()
