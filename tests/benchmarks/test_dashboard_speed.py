@@ -236,7 +236,8 @@ def test_from_a_text_to_the_picture(page, server, table, name):
     box = page.locator(f".control-{control}").get_by_role("textbox")
     for move, text in enumerate(texts):
         box.fill(text)
-        page.evaluate("window.answers.length = " + str(move))
+        page.wait_for_function(f"({BUSY})() === 'false'")
+        page.wait_for_timeout(300)  # nobody presses Enter in the instant of the last letter
         box.press("Enter")
         page.wait_for_function(f"window.answers.length > {move}")
         page.wait_for_timeout(400)

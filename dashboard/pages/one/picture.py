@@ -45,7 +45,7 @@ class Quality:
 
 
 FAST = Quality(frames=18, paths=1200, steps=36, cells=150, points=91, witnesses=300, substeps=1, tilts=17, preview=True)
-FASTER = replace(FAST, steps=28)  # for laws without a closed form: each step costs a table
+FASTER = replace(FAST, frames=16, steps=24)  # for laws without a closed form: each step costs a table
 
 
 @dataclass(frozen=True, eq=False)
