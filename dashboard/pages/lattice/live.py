@@ -36,7 +36,7 @@ SLOWNESS = 0.9
 """How much of the last colour scale is kept from picture to picture, so that colours do not flicker."""
 HEIGHT = f"max(440px, calc(100vh - {104 + HEALTH_HEIGHT}px))"
 METHOD = ("algorithm", "auto_step", "step_size", "flip", "fourier", "kind", "integrator", "overrelaxation")
-FIELDS = ("L", "start", "seed", "shown")
+FIELDS = ("L", "chain_count", "start", "seed", "shown")
 
 
 @lru_cache(maxsize=256)
@@ -112,7 +112,7 @@ class LiveView:
         )  # fmt: skip
         self.preset.param.watch(self._preset, "value")
         sections: dict[str, list[Any]] = {
-            "Theory": [self.preset, w["kappa"], w["lam"], w["L"]],
+            "Theory": [self.preset, w["kappa"], w["lam"], w["L"], w["chain_count"]],
             "View": [w["speed"], w["shown"], w["palette"]],
             "Algorithm": [*(w[name] for name in METHOD), self.method],
             "Start": [w["start"], w["seed"]],

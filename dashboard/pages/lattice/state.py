@@ -29,6 +29,7 @@ LABELS = {
     "kappa": "κ",
     "lam": "λ",
     "L": "Lattice",
+    "chain_count": "Chains",
     "auto_step": "Step size by itself",
     "step_size": "Step size",
     "flip": "Global sign flips",
@@ -44,8 +45,7 @@ LABELS = {
 OPTIONS = ("flip", "fourier", "kind", "integrator", "overrelaxation")
 """Parameters of the algorithms beside the step size that the page offers, each where the algorithm has it."""
 STATISTICS_SITES = 2**18
-"""Sites of all chains together, above which there are fewer chains than `CHAINS`."""
-CHAINS = 16
+"""Most sites of all chains together, unless more chains than that are shown."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,9 @@ class LatticeState(param.Parameterized):
     overrelaxation = param.Integer(0, bounds=(0, 10), doc="Sweeps at constant action after each Metropolis sweep.")
     start = param.Selector(default="mixed", objects=STARTS, doc="How the chains begin.")
     seed = param.Integer(0, bounds=(0, 2**31 - 1), doc="The same seed and the same actions give the same chains.")
+    chain_count = param.Integer(
+        16, bounds=(1, 1024), doc="Chains that run side by side, as many as fit into 262 144 sites: 64 at 64 × 64."
+    )
     shown = param.Selector(
         default=1,
         objects={"1": 1, "2 × 2": 4, "3 × 3": 9, "4 × 4": 16},
@@ -155,9 +158,9 @@ class LatticeState(param.Parameterized):
 
     @property
     def chains(self) -> int:
-        """Chains that run: 16, fewer on large lattices, and never fewer than are shown."""
+        """Chains that run: as many as are asked for, fewer on large lattices, and never fewer than are shown."""
         fitting = STATISTICS_SITES // int(self.L) ** 2  # type: ignore[arg-type]
-        return max(int(self.shown), min(CHAINS, max(1, fitting)))  # type: ignore[arg-type]
+        return max(int(self.shown), min(int(self.chain_count), max(1, fitting)))  # type: ignore[arg-type]
 
     def given(self, names: set[str]) -> dict[str, Any]:
         """The algorithm's parameters that a person has set, of those called ``names``."""

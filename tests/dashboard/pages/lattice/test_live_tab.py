@@ -67,6 +67,15 @@ def test_the_field_moves_pauses_and_makes_single_steps(lattice, wait):
     wait(lambda: tab._simulation.state.count > count + 3)
 
 
+def test_the_number_of_chains_changes_while_it_runs(lattice, wait):
+    tab = lattice()
+    wait(lambda: tab.field.scene is not None)
+    tab.state.chain_count = 30
+    wait(lambda: len(tab._simulation.state.x) == 30)
+    tab.state.chain_count = 3
+    wait(lambda: len(tab._simulation.state.x) == 3)
+
+
 def test_it_rests_behind_another_tab_and_ends_with_the_session(lattice, wait):
     tab = lattice()
     wait(lambda: tab.field.scene is not None)
@@ -213,6 +222,9 @@ def test_colours_reach_nearly_all_sites():
 def test_chains_fit_the_lattice():
     counts = {n: LatticeState(L=n).chains for n in (16, 64, 128, 256, 512)}
     assert counts == {16: 16, 64: 16, 128: 16, 256: 4, 512: 1}
+    assert LatticeState(L=64, chain_count=40).chains == 40
+    assert LatticeState(L=64, chain_count=1000).chains == 64
+    assert LatticeState(L=64, chain_count=2, shown=4).chains == 4
     assert LatticeState(L=512, shown=9).chains == 9
 
 
