@@ -1,6 +1,7 @@
 """τ_int against AR(1), which is known exactly, and against pyerrors on the same series."""
 
 import numpy as np
+import pyerrors
 import pytest
 
 from core.statistics.autocorrelation import integrated_time
@@ -35,7 +36,6 @@ def test_errors_have_the_right_size():
 
 @pytest.mark.parametrize("a", [0.0, 0.7, 0.93])
 def test_agrees_with_pyerrors(a):
-    pyerrors = pytest.importorskip("pyerrors")
     series = autoregressive(a, 1, 10_000, 5)[0]
     obs = pyerrors.Obs([series], ["chain"])
     obs.gamma_method(S=1.5)

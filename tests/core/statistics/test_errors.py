@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pyerrors
 import pytest
 
 from core.noise import Noise
@@ -42,9 +43,8 @@ def test_bad_series_are_named(series):
 
 
 def test_derived_quantity_agrees_with_pyerrors():
-    pe = pytest.importorskip("pyerrors")
     x = autoregressive(0.8, 1, 8000, 3)[0]
-    x2, x4 = pe.Obs([x**2], ["chain"]), pe.Obs([x**4], ["chain"])
+    x2, x4 = pyerrors.Obs([x**2], ["chain"]), pyerrors.Obs([x**4], ["chain"])
     reference = 1 - x4 / (3 * x2**2)
     reference.gamma_method(S=1.5)
     found = derived(binder, {"x2": x**2, "x4": x**4})
@@ -56,10 +56,9 @@ def test_derived_quantity_agrees_with_pyerrors():
 
 def test_several_chains_agree_with_replica_of_pyerrors():
     # pyerrors takes deviations from the mean of each replicum, which matters to order τ/N of a chain, here 1/700.
-    pe = pytest.importorskip("pyerrors")
     x = autoregressive(0.7, 4, 4000, 5)
     names = [f"chain|{i}" for i in range(len(x))]
-    size, square = pe.Obs(list(np.abs(x)), names), pe.Obs(list(x**2), names)
+    size, square = pyerrors.Obs(list(np.abs(x)), names), pyerrors.Obs(list(x**2), names)
     reference = square - size**2
     reference.gamma_method(S=1.5)
     found = derived(lambda means: means["square"] - means["size"] ** 2, {"size": np.abs(x), "square": x**2})
