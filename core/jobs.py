@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
@@ -77,6 +78,17 @@ def map_chunks(work: Callable[[int, int], R], total: int, size: int, token: Toke
     if failed:
         raise failed[0]
     return results
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Around ``map_chunks``, whose calling thread works on chunks too and must not spread its own over more threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class Token:

@@ -7,8 +7,6 @@ the number of paths, chunks or threads, so a preview with few paths shows the fi
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +19,7 @@ from core.diffusion.forward import transition
 from core.diffusion.grids import time_grid
 from core.diffusion.prior import draw_prior, prior_warning
 from core.diffusion.record import Frames, Record, Recorder
-from core.jobs import Token, map_chunks
+from core.jobs import Token, map_chunks, one_thread
 from core.noise import Noise
 from core.schedule import Schedule
 from core.statistics.cumulants import PowerSums
@@ -105,7 +103,7 @@ def run_forward(
             kept.add(frame, x, eta)
         return x0, x, kept
 
-    with _one_thread():
+    with one_thread():
         starts, ends, chunks = zip(*map_chunks(work, paths, chunk or _chunk_size(paths), token), strict=True)
     frames = recorder.merge(list(chunks), paths)
     return ForwardRun(times, torch.cat(starts), torch.cat(ends), frames, time.perf_counter() - began)
@@ -165,7 +163,7 @@ def run_backward(
         return SOLVERS[solver](x, score, schedule, times, mine, look).cpu(), kept
 
     size = chunk or (_chunk_size(paths) if where.type == "cpu" else _DEVICE_CHUNK)
-    with _one_thread():
+    with one_thread():
         samples, chunks = zip(*map_chunks(work, paths, size, token), strict=True)
     frames = recorder.merge(list(chunks), paths) if recorder else None
     seconds = time.perf_counter() - began
@@ -205,14 +203,3 @@ def _frame_steps(record: Record, times: np.ndarray) -> np.ndarray:
     )
     after = np.clip(np.searchsorted(-times, -wanted), 1, len(times) - 1)
     return np.unique(np.where(times[after - 1] - wanted < wanted - times[after], after - 1, after))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The calling thread works on chunks too, so it must not spread its own over torch's threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
