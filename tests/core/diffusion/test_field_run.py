@@ -83,7 +83,7 @@ def test_forward_cumulants_follow_the_prediction(schedule):
 
 
 def test_both_legs_are_recorded_at_the_same_times():
-    run = run_field(FREE_FIELDS, VE(20.0), gaussian=FREE, paths=20, steps=200, shown=3)
+    run = run_field(FREE_FIELDS, VE(20.0), gaussian=FREE, solver="flow", grid="uniform", paths=20, steps=200, shown=3)
     assert len(run.forward.times) <= MAX_FRAMES
     assert run.forward.times[0] == 0
     np.testing.assert_array_equal(run.forward.times[1:], run.backward.times[::-1])
@@ -101,7 +101,7 @@ def test_a_few_configurations_are_the_first_of_many(monkeypatch):
     few = run_field(FREE_FIELDS, VE(20.0), gaussian=FREE, paths=5, steps=20)
     torch.testing.assert_close(many.generated[:5], few.generated, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(many.forward.fields, few.forward.fields, rtol=1e-5, atol=1e-5)
-    monkeypatch.setattr("core.diffusion.field_run._CHUNK", 7 * 64)
+    monkeypatch.setattr("core.diffusion.field_generate.CHUNK", 7 * 64)
     chunked = run_field(FREE_FIELDS, VE(20.0), gaussian=FREE, paths=40, steps=20)
     torch.testing.assert_close(many.generated, chunked.generated, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(many.backward.cumulants.value, chunked.backward.cumulants.value, rtol=1e-4, atol=1e-4)
@@ -134,7 +134,7 @@ def test_token_stops_the_run():
 def test_short_schedules_and_euler_steps_are_warned_about(broken):
     run = run_field(broken, VE(10.0), paths=4, steps=10, solver="ancestral")
     assert any("never dissolves" in w for w in run.warnings)
-    run = run_field(FREE_FIELDS, VP(5.0), gaussian=FREE, paths=4, steps=6, solver="euler")
+    run = run_field(FREE_FIELDS, VP(5.0), gaussian=FREE, paths=4, steps=6, solver="euler", grid="uniform")
     assert any("Euler's step is unstable" in w for w in run.warnings)
 
 
@@ -147,7 +147,7 @@ def test_short_schedules_and_euler_steps_are_warned_about(broken):
         ({"frames": 91}, "frames must be from 3 to 90, got 91"),
         ({"shown": 0}, "shown must be at least 1, got 0"),
         ({"prior": "flat"}, "prior must be one of matched, noise, got 'flat'"),
-        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"steps": 1}, "steps must be at least 2, got 1"),
     ],
 )
 def test_bad_options_are_named(options, message):
