@@ -1,0 +1,142 @@
+"""The score of a field model on one lattice, at one pair of couplings, under every schedule."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+
+from core.contracts import Tensor
+from core.diffusion.field_baseline import Baseline, Propagators
+from core.diffusion.field_gaussian import FieldGaussianScore
+from core.theories.phi4 import Phi4
+
+if TYPE_CHECKING:
+    from core.diffusion.field_model import FieldModel
+
+_SITES = 2**13  # that go through the network at once on the CPU: they stay in the cache
+
+
+class FieldScore:
+    """Score model around a ``FieldModel`` and a baseline.
+
+    With the denoiser ``D(x̃, σ̃) = B + σ̃² c(x̃, σ̃)`` at x̃ = x/f, σ̃ = √Ξ/f the score is ``(f D - x)/Ξ``, that of the
+    baseline plus ``c/f``. Above the trained levels c is 0; below them it is that of the lowest. The baseline is
+    evaluated in the precision of x, the network in float32. Fields pass through in blocks of fixed size, so that the
+    score of one does not depend on the others.
+    """
+
+    def __init__(self, model: FieldModel, baseline: Baseline) -> None:
+        self.model, self.baseline = model, baseline
+        self._propagators = Propagators.of([baseline])
+        self._network = model.network
+        self._places: dict[torch.device, tuple] = {}
+
+    @property
+    def gaussian(self) -> FieldGaussianScore:
+        """The baseline, which is also the prior."""
+        return self.baseline.gaussian
+
+    @property
+    def event(self) -> tuple[int, ...]:
+        """Shape of one configuration."""
+        return self.baseline.event
+
+    @property
+    def kappa(self) -> float | None:
+        """Hopping parameter, None where unknown."""
+        return self.baseline.kappa
+
+    @property
+    def lam(self) -> float | None:
+        """Quartic coupling, None where unknown."""
+        return self.baseline.lam
+
+    @property
+    def source(self) -> str:
+        """Where the baseline comes from: ``fitted``, ``refitted``, ``interpolated`` or ``extrapolated``."""
+        return self.baseline.source
+
+    @cached_property
+    def theory_object(self) -> Phi4 | None:
+        """The theory, or None where the action is unknown."""
+        if self.model.theory != "phi4" or self.kappa is None or self.lam is None:
+            return None
+        return Phi4(self.event, self.kappa, self.lam)
+
+    def score(self, x: Tensor, f: float = 1.0, xi: float = 0.0) -> Tensor:
+        """∇log P of ``f φ_0 + √Ξ η`` at x (n, *event), of its shape and precision.
+
+        Raises ValueError for another shape, or unless f >= 0 and Ξ >= 0.
+        """
+        if tuple(x.shape[1:]) != self.event:
+            raise ValueError(f"x must have the shape (n, {', '.join(map(str, self.event))}), got {tuple(x.shape)}")
+        if not (f >= 0 and xi >= 0 and f + xi > 0):
+            raise ValueError(f"f and xi must not be negative, nor both zero, got {f} and {xi}")
+        result = self.gaussian.score(x, f, xi)
+        if f > 0 and 0.5 * math.log(max(xi, 1e-300)) - math.log(f) <= math.log(self.model.record.sigma_max):
+            result = result + self._correction(x / f, math.sqrt(xi) / f).to(x.dtype) / f
+        return result
+
+    def denoise(self, x: Tensor, sigma: float) -> Tensor:
+        """D(x, σ̃) = E[φ_0 | φ_0 + σ̃ η = x], of the shape of x."""
+        return x + sigma**2 * self.score(x, 1.0, sigma**2)
+
+    def describe(self) -> str:
+        """In Markdown: what this score is."""
+        model = self.model
+        where = {
+            "fitted": "fitted to the training ensemble",
+            "refitted": "fitted to a short run here",
+            "interpolated": "interpolated between the couplings of the training",
+            "extrapolated": f"extrapolated from {' × '.join(map(str, model.event))}, not fitted here",
+        }[self.source]
+        count = sum(p.numel() for p in model.network.parameters())
+        return (
+            f"Learned: the network {f'“{model.name}”' if model.name else ''} ({count:,} parameters) on top of a "
+            f"Gaussian baseline {where}.".replace(",", " ")
+        )
+
+    @property
+    def cheap_divergence(self) -> bool:
+        """Whether ``divergence`` costs about as much as a few scores."""
+        return False
+
+    def divergence(self, x: Tensor, f: float, xi: float) -> Tensor:
+        """∇·score of each configuration, (n,) float64, exact: one backward pass a site."""
+        with torch.enable_grad():
+            x = x.detach().requires_grad_(True)
+            flat = self.score(x, f, xi).flatten(1)
+            total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
+            for site in range(flat.shape[1]):
+                (row,) = torch.autograd.grad(flat[:, site].sum(), x, retain_graph=True)
+                total += row.flatten(1)[:, site].double()
+        return total
+
+    def _correction(self, x: Tensor, sigma: float) -> Tensor:
+        """c(x̃, σ̃), float32."""
+        network, propagators = self._on(x.device)
+        sigma = max(sigma, self.model.record.sigma_min)
+        if x.requires_grad:
+            return network(x.float(), torch.full((len(x),), sigma, device=x.device), propagators)
+        size = max(1, _SITES // math.prod(self.event)) if x.device.type == "cpu" else len(x)
+        out = torch.empty(x.shape, dtype=torch.float32, device=x.device)
+        levels = torch.full((size,), sigma, device=x.device)
+        with torch.inference_mode():
+            for first in range(0, len(x), size):
+                some = x[first : first + size].float()
+                count = len(some)
+                if count < size:  # products of matrices round differently for another number of rows
+                    some = torch.cat([some, torch.zeros((size - count, *self.event), device=x.device)])
+                out[first : first + count] = network(some, levels, propagators)[:count]
+        return out
+
+    def _on(self, device: torch.device) -> tuple:
+        if device not in self._places:
+            import copy
+
+            network = self._network if device.type == "cpu" else copy.deepcopy(self._network).to(device)
+            self._places[device] = (network, self._propagators.to(device))
+        return self._places[device]
