@@ -74,6 +74,7 @@ class FieldNetwork(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = c = config
+        # Left uninitialised, because torch would draw from its global generator.
         self.embed = nn.ModuleList(
             [
                 skip_init(nn.Linear, _FEATURES + 3 * c.conditioned, c.embedding),
@@ -89,7 +90,7 @@ class FieldNetwork(nn.Module):
         """Draw the weights from ``noise``, uniform within √(3/number of inputs); the last layer is zero."""
         with torch.no_grad():
             for number, (name, weight) in enumerate(self.named_parameters()):
-                if name.startswith("out") or name.endswith("bias"):
+                if name.startswith("out") or weight.ndim == 1:
                     weight.zero_()
                 else:
                     bound = math.sqrt(3 / weight.shape[-1])
@@ -101,55 +102,64 @@ class FieldNetwork(nn.Module):
         for layer in self.embed:
             embedding = silu(layer(embedding))
         inputs = modes = level.inputs()
+        filters = level.filters()
         u = None
         for block in self.blocks:
-            change = block(modes, level, embedding)
+            change = block(modes, filters, level, embedding)
             u = change if u is None else u + change
             modes = level.transform(u)
-        weights = self.out + self.out_level(embedding)
-        filtered = level.filtered(torch.cat([modes, inputs], dim=1))
-        force = (filtered * _over(weights, filtered)).sum(dim=1)
-        return level.back(_over(level.p.strength, force) * level.wiener * force)
+        weights = (self.out + self.out_level(embedding)).T.unflatten(0, (-1, FILTERS))
+        combined = torch.einsum("cfn,fn...->cn...", weights, filters)
+        force = (torch.cat([modes, inputs]) * combined).sum(0)
+        return level.back(over(level.p.strength, force) * level.wiener * force)
 
 
 class Block(nn.Module):
-    """Filters in momentum space, then an odd function of the filtered fields on each site, gated by even features."""
+    """Filters in momentum space, then an odd function of the filtered fields on each site, gated by even features.
+
+    Channels lead, so that every layer is one product of matrices for all fields and sites.
+    """
 
     def __init__(self, inputs: int, config: NetworkConfig) -> None:
         super().__init__()
         self.mix = nn.Parameter(torch.empty(config.hidden, inputs * FILTERS))
         self.scale = skip_init(nn.Linear, config.embedding, config.hidden)
-        self.gate = skip_init(nn.Conv1d, config.hidden, config.gate, 1)
-        self.gate_level = skip_init(nn.Linear, config.embedding, config.gate, bias=False)
-        self.open = skip_init(nn.Conv1d, config.gate, config.hidden, 1)
-        self.join = skip_init(nn.Conv1d, config.hidden, config.channels, 1, bias=False)
+        self.gate = nn.Parameter(torch.empty(config.gate, config.hidden))
+        self.gate_level = skip_init(nn.Linear, config.embedding, config.gate)
+        self.open = nn.Parameter(torch.empty(config.hidden, config.gate))
+        self.open_bias = nn.Parameter(torch.empty(config.hidden))
+        self.join = nn.Parameter(torch.empty(config.channels, config.hidden))
 
-    def forward(self, modes: Tensor, level: Level, embedding: Tensor) -> Tensor:
-        filtered = torch.view_as_real(level.filtered(modes)).flatten(2)
-        mixed = torch.matmul(self.mix, filtered).unflatten(2, (*modes.shape[2:], 2))
-        a = level.back(torch.view_as_complex(mixed)).flatten(2)
-        return self.site(a, embedding).unflatten(2, level.p.event)
+    def forward(self, modes: Tensor, filters: Tensor, level: Level, embedding: Tensor) -> Tensor:
+        """From modes (inputs, n, *half) to the change of the fields (channels, n, *event)."""
+        real = torch.view_as_real(modes)
+        filtered = (real[:, None] * filters[..., None]).flatten(0, 1)
+        mixed = (self.mix @ filtered.flatten(1)).unflatten(1, real.shape[1:])
+        a = level.back(torch.view_as_complex(mixed))
+        return self.site(a.flatten(2), embedding).unflatten(2, level.p.event)
 
     def site(self, a: Tensor, embedding: Tensor) -> Tensor:
-        """The function on each site: a (n, hidden, V) to (n, channels, V), odd in a."""
-        a = a * (1 + self.scale(embedding))[..., None]
+        """The function on each site: a (hidden, n, V) to (channels, n, V), odd in a."""
+        n = a.shape[1:]
+        a = a * (1 + self.scale(embedding)).T[..., None]
         even = a * a
         even = even / (1 + even / _CEILING)
-        gate = self.open(silu(self.gate(even) + self.gate_level(embedding)[..., None]))
-        return self.join(a * gate)
+        gate = (self.gate @ even.flatten(1)).unflatten(1, n) + self.gate_level(embedding).T[..., None]
+        opened = torch.addmm(self.open_bias[:, None], self.open, silu(gate).flatten(1))
+        return (self.join @ (a.flatten(1) * opened)).unflatten(1, n)
 
 
 class Level:
     """Fields x̃ at their noise levels, in momentum space, with the Gaussian denoiser and the filters that go with it.
 
-    ``modes`` of fields are (n, channels, *half).
+    The modes of several fields are (channels, n, *half).
     """
 
     def __init__(self, x: Tensor, sigma: Tensor, propagators: Propagators) -> None:
         self.p, self.sigma = propagators, sigma
         self.axes = tuple(range(-len(propagators.event), 0))
         self.modes = self.transform(x)
-        variance = _over(sigma**2, self.modes)
+        variance = over(sigma**2, self.modes)
         self.wiener = propagators.connected / (propagators.connected + variance)
         self.variance = variance
 
@@ -169,22 +179,21 @@ class Level:
         pull = self.sigma**2 / v0 * m * torch.tanh(m * self.modes[zero].real / v0)
         first = torch.zeros_like(self.p.weight)
         first[(0, *[0] * len(self.axes))] = volume
-        return self.wiener * self.modes + _over(pull, self.modes) * first
+        return self.wiener * self.modes + over(pull, self.modes) * first
 
     def inputs(self) -> Tensor:
         """What the network sees, each of order one: B, and x̃ - B."""
         b = self.gaussian_modes()
         noise = self.p.mean(self.variance**2 / (self.p.connected + self.variance)).sqrt()
-        return torch.stack([b / _over(self.p.spread, b), (self.modes - b) / _over(noise, b)], dim=1)
+        return torch.stack([b / over(self.p.spread, b), (self.modes - b) / over(noise, b)])
 
-    def filtered(self, modes: Tensor) -> Tensor:
-        """Every field (n, c, *half) with every filter, (n, c · FILTERS, *half)."""
-        g, n = self.p.connected, len(self.sigma)
-        inverse = 1 / (g * _over(self.p.strength, g) ** 2)
+    def filters(self) -> Tensor:
+        """The filters (FILTERS, n, *half), functions of the momentum alone."""
+        g = self.p.connected
+        inverse = 1 / (g * over(self.p.strength, g) ** 2)
         filters = [torch.ones_like(self.wiener), self.p.neighbour, inverse]
         filters += [g / (g + 4.0**k * self.variance) for k in OCTAVES]
-        stack = torch.stack([f.expand(n, *g.shape[1:]) for f in filters], dim=1)
-        return (modes[:, :, None] * stack[:, None]).flatten(1, 2)
+        return torch.stack([f.expand_as(self.wiener) for f in filters])
 
     def features(self, conditioned: bool) -> Tensor:
         """The noise level in numbers of order one, (n, 8), with the couplings (n, 11) if ``conditioned``."""
@@ -200,6 +209,6 @@ class Level:
         return torch.stack([c.expand(n) for c in columns], dim=1)
 
 
-def _over(values: Tensor, like: Tensor) -> Tensor:
-    """(n, …) with trailing axes of extent 1, to be broadcast against ``like``."""
+def over(values: Tensor, like: Tensor) -> Tensor:
+    """(n,) with trailing axes of extent 1, to be broadcast against ``like`` (n, …)."""
     return values.reshape(*values.shape, *[1] * (like.ndim - values.ndim))
