@@ -1,4 +1,4 @@
-"""``stoqlab bench``: how fast the engine is here, beside plain NumPy and a C kernel."""
+"""``stoqlab bench WHAT``: how fast the engine is here; ``hmc``, beside plain NumPy and a C kernel, in this file."""
 
 from __future__ import annotations
 
@@ -21,9 +21,16 @@ C kernel that does the leapfrog alone on all cores. The best of several rounds c
 
 
 def add_to(commands) -> None:
-    """Add this command and its arguments to the parser's commands."""
-    parser = commands.add_parser("bench", help="measure the engine's speed", description=_DESCRIPTION)
-    parser.add_argument("what", metavar="WHAT", choices=("hmc",), help="what is measured: hmc")
+    """Add this command, with everything that can be measured, to the parser's commands."""
+    parser = commands.add_parser(
+        "bench", help="measure the engine's speed", description="Measure speed on this machine."
+    )
+    kinds = parser.add_subparsers(title="what is measured", metavar="WHAT", required=True)
+    _add_hmc(kinds)
+
+
+def _add_hmc(kinds) -> None:
+    parser = kinds.add_parser("hmc", help="site updates per second of hybrid Monte Carlo", description=_DESCRIPTION)
     parser.add_argument("--L", type=whole_number, default=32, metavar="N", help="extent of the lattice (default 32)")
     parser.add_argument("--chains", type=whole_number, default=2048, metavar="N", help="chains (default 2048)")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")

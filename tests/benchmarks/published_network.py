@@ -1,0 +1,1 @@
+../../core/cli/published_network.py
