@@ -44,12 +44,11 @@ class ConnectedFunction:
         if not 2 <= len(points) <= MOST_POINTS or len(points) % 2:
             raise ValueError(f"points must be 2, 4, 6 or 8 in number, got {len(points)}: the odd functions vanish")
         self.points = tuple(points)
-        self._parts: dict[tuple[Point, ...], list[np.ndarray]] = {}
         self._partitions = [
             [self._name(group) for group in groups] for groups in even_partitions(tuple(range(len(points))))
         ]
-        for groups in self._partitions:
-            self._parts |= {group: [] for group in groups}
+        self.groups: tuple[tuple[Point, ...], ...] = tuple(dict.fromkeys(g for gs in self._partitions for g in gs))
+        self._parts: dict[tuple[Point, ...], list[np.ndarray]] = {group: [] for group in self.groups}
 
     def _name(self, group: tuple[int, ...]) -> tuple[Point, ...]:
         """Groups that differ by a shift have the same average: the first point is moved to the origin."""
@@ -68,14 +67,22 @@ class ConnectedFunction:
         series = {str(group): as_chains(np.concatenate(parts, axis=1)) for group, parts in self._parts.items()}
 
         def value(means) -> float:
-            return math.fsum(
-                (-1) ** (len(groups) - 1)
-                * math.factorial(len(groups) - 1)
-                * math.prod(means[str(group)] for group in groups)
-                for groups in self._partitions
-            )
+            return float(self.value(np.array([means[str(group)] for group in self.groups])))
 
         return derived(value, series, independent)
+
+    def value(self, means: np.ndarray) -> np.ndarray:
+        """The connected function (…) from the averages (…, groups) of the products over each of ``groups``."""
+        index = {group: i for i, group in enumerate(self.groups)}
+        return np.sum(
+            [
+                (-1) ** (len(groups) - 1)
+                * math.factorial(len(groups) - 1)
+                * np.prod([means[..., index[group]] for group in groups], axis=0)
+                for groups in self._partitions
+            ],
+            axis=0,
+        )
 
 
 def even_partitions(items: tuple[int, ...]) -> Iterator[list[tuple[int, ...]]]:
