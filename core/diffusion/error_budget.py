@@ -20,41 +20,38 @@ rounding.
 from __future__ import annotations
 
 import math
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from core.contracts import ScoreModel, Tensor
 from core.devices import pick_device
 from core.diffusion.backward import euler_warning
 from core.diffusion.budget_runs import Runs
 from core.diffusion.field_gaussian import FieldGaussianScore
-from core.diffusion.field_generate import (
-    DEVICE_CHUNK,
-    GRID,
-    SOLVER,
-    STEPS,
-    baseline_of,
-    chunk_size,
-)
+from core.diffusion.field_generate import GRID, SOLVER, STEPS, Report, baseline_of
 from core.diffusion.field_noise import prior_warning, schedule_warning
-from core.jobs import Token, map_chunks, one_thread
+from core.diffusion.paired_paths import PairedPaths, difference
+from core.jobs import Token
 from core.noise import Noise
 from core.schedule import Schedule
-from core.statistics.averages import OBSERVABLES, WITHOUT_ACTION, averages, observables
-from core.statistics.errors import block_length, cut, mean
 from core.statistics.format import thousands, with_error
-from core.statistics.jackknife import Estimate, Jackknifed, jackknife
+from core.statistics.jackknife import Estimate
 from core.statistics.measure import TITLES
 from core.theories.phi4 import Phi4
 
 COLUMNS = ("prior", "discretisation", "cut-off", "score")
 """The systematic errors, in the order in which tables have them."""
+_DIFFERENCES = {
+    "prior": ("deep", "exact"),
+    "discretisation": ("used", "fine"),
+    "cut-off": ("fine", "deep"),
+    "score": ("exact", "data"),
+    "total": ("used", "data"),
+    "prior, matched": ("matched", "exact"),
+}
 REFERENCE_STEPS = 300
 """Steps of the fine grid, at least."""
 NEGLIGIBLE = 5e-4
@@ -160,12 +157,12 @@ def error_budget(
     seed: int = 0,
     device: str = "cpu",
     token: Token | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Report | None = None,
 ) -> ErrorBudget:
     """The errors of ``n`` configurations made with this score, against ``data``.
 
-    ``data`` are independent configurations (N, *event), or Markov chains (chains, draws, *event), whose correlations
-    then count in the errors. ``theory`` gives the action density (by default that of the score, if it has one);
+    ``data`` are independent configurations (N, *event), or Markov chains (chains, draws, *event), see ``PairedPaths``.
+    ``theory`` gives the action density (by default that of the score, if it has one);
     ``gaussian`` the prior and what the exponential solvers take as known (by default the score's own). ``solver``,
     ``grid``, ``steps``, ``lowest`` and ``prior`` are those of ``field_generate.generate_fields``. Path i starts, for
     the exact prior, from a configuration of its own, as far as there are enough. ``progress(done, n)`` counts paths.
@@ -175,66 +172,23 @@ def error_budget(
     is.
     """
     began = time.perf_counter()
-    gaussian = gaussian or baseline_of(score)
-    theory = theory or getattr(score, "theory_object", None)
-    chains = _as_chains(data, gaussian.event)
-    if n < 16:
-        raise ValueError(f"n must be at least 16, got {n}: errors come from blocks of paths")
-    if theory is not None and theory.event != gaussian.event:
-        raise ValueError(f"the theory lives on {theory.event}, the score on {gaussian.event}")
-    names = WITHOUT_ACTION if theory is None else OBSERVABLES
-    runs = Runs(score, gaussian, schedule, solver, grid, steps, lowest, prior, reference_steps, pick_device(device))
-
-    flat = chains.reshape(-1, *gaussian.event)
-    of_data = _averages(flat, theory, token)
-    picked = np.arange(n) * len(flat) // n if n <= len(flat) else np.arange(n) % len(flat)
-    noise, lock, done = Noise(seed).of("budget"), threading.Lock(), 0
-
-    def work(first: int, count: int) -> np.ndarray:
-        nonlocal done
-        start = flat[torch.from_numpy(picked[first : first + count])].float()
-        ends = runs.ends(start, noise.starting_at(first), token)
-        found = np.stack([averages(x, theory) for x in ends])
-        with lock:
-            done += count
-            if progress is not None:
-                progress(done, n)
-        return found
-
-    size = chunk_size(n, theory.volume if theory else math.prod(gaussian.event))
-    if runs.device.type == "cpu":
-        with one_thread():
-            parts = map_chunks(work, n, size, token)
-    else:
-        size = max(1, DEVICE_CHUNK // math.prod(gaussian.event))
-        parts = [work(first, min(size, n - first)) for first in range(0, n, size)]
-    of_runs = np.concatenate(parts, axis=1)  # (runs, n, averages)
-
-    found = _joint(of_data.reshape(*chains.shape[:2], -1), of_runs, picked, math.prod(gaussian.event), names)
-    named: dict[str, int] = dict(zip(("data", *runs.names), range(1 + len(runs.names)), strict=True))
-
-    everything = found.estimate
-    data_is, generated = (Estimate(everything.value[named[k]], everything.error[named[k]]) for k in ("data", "used"))
-    rounding = ROUNDING * np.abs(data_is.value)
-
-    def between(a: str, b: str) -> Estimate:
-        i, j = named[a], named[b]
-        value, error = Jackknifed(
-            found.value[i] - found.value[j], found.deviations[:, i] - found.deviations[:, j]
-        ).estimate
-        return Estimate(value, np.hypot(error, rounding))
-
-    columns = {
-        "prior": between("deep", "exact"),
-        "discretisation": between("used", "fine"),
-        "cut-off": between("fine", "deep"),
-        "score": between("exact", "data"),
-        "total": between("used", "data"),
-        "prior, matched": between("matched", "exact"),
-    }
+    gaussian, where = gaussian or baseline_of(score), pick_device(device)
+    paths = PairedPaths(data, gaussian.event, n, theory or getattr(score, "theory_object", None))
+    runs = Runs(score, gaussian, schedule, solver, grid, steps, lowest, prior, reference_steps, where)
+    noise = Noise(seed).of("budget")
+    of_runs = paths.run(lambda start, own: runs.ends(start, own, token), noise, where, token, progress)
+    found = paths.observables(of_runs, token)
+    values, errors = found.estimate
+    row = {name: k for k, name in enumerate(("data", *runs.names))}
+    rounding = ROUNDING * np.abs(values[row["data"]])
+    columns = {}
+    for column, (a, b) in _DIFFERENCES.items():
+        value, error = difference(found, row[a], row[b])
+        columns[column] = Estimate(value, np.hypot(error, rounding))
+    of_data, generated = (Estimate(values[row[name]], errors[row[name]]) for name in ("data", "used"))
     return ErrorBudget(
-        names, columns, data_is, generated, n, len(flat), solver, grid, steps, len(runs.fine) - 1, runs.lowest, prior,
-        _warnings(schedule, gaussian, solver, prior, runs.coarse), time.perf_counter() - began,
+        paths.names, columns, of_data, generated, n, len(paths.data), solver, grid, steps, len(runs.fine) - 1,
+        runs.lowest, prior, _warnings(schedule, gaussian, solver, prior, runs.coarse), time.perf_counter() - began,
     )  # fmt: skip
 
 
@@ -247,48 +201,6 @@ def _warnings(
     if prior == "noise":
         said.append(prior_warning(schedule, gaussian))
     return tuple(sentence for sentence in said if sentence)
-
-
-def _as_chains(data: Tensor, event: tuple[int, ...]) -> Tensor:
-    """Data as (chains, draws, *event); independent configurations are chains of one draw each."""
-    if data.ndim == len(event) + 1:
-        data = data[:, None]
-    if tuple(data.shape[2:]) != event or data.ndim != len(event) + 2 or data.shape[0] * data.shape[1] < 16:
-        raise ValueError(
-            f"data must be at least 16 configurations of shape {event}, as (N, …) or (chains, draws, …), got "
-            f"{tuple(data.shape)}"
-        )
-    return data
-
-
-def _averages(x: Tensor, theory: Phi4 | None, token: Token | None) -> np.ndarray:
-    with one_thread():
-        return np.concatenate(map_chunks(lambda i, k: averages(x[i : i + k], theory), len(x), 1024, token))
-
-
-def _joint(
-    of_data: np.ndarray, of_runs: np.ndarray, picked: np.ndarray, volume: int, names: tuple[str, ...]
-) -> Jackknifed:
-    """The observables (1 + runs, observables) of data and runs, with deviations (blocks, 1 + runs, observables).
-
-    ``of_data`` (chains, draws, averages), ``of_runs`` (runs, n, averages); path i stands in the block of the
-    configuration ``picked[i]``.
-    """
-    chains, draws, width = of_data.shape
-    columns = np.zeros((chains * draws, len(of_runs) * width + 1))
-    np.add.at(columns, picked, np.concatenate([*of_runs, np.ones((len(picked), 1))], axis=1))
-    length = 1.0 if draws == 1 else block_length(*(mean(of_data[..., k]).tau_int for k in (0, 1, 3)))
-    blocks = cut(np.concatenate([of_data, columns.reshape(chains, draws, -1)], axis=2), length)
-    counts = blocks.counts[:, None]
-
-    def function(sums: np.ndarray) -> np.ndarray:
-        data, runs = sums[..., :width] / sums[..., -1:], sums[..., width:-2] / sums[..., -2:-1]
-        means = np.concatenate([data, runs], axis=-1).reshape(*sums.shape[:-1], -1, width)
-        return observables(means, volume, names).reshape(*sums.shape[:-1], -1)
-
-    found = jackknife(function, np.concatenate([blocks.sums, counts], axis=1), counts)
-    shape = (1 + len(of_runs), len(names))
-    return Jackknifed(found.value.reshape(shape), found.deviations.reshape(-1, *shape))
 
 
 def _row(title: str, cells: list[str]) -> str:
