@@ -1,9 +1,11 @@
 """Ensembles in one NetCDF file each: fields with dims (chain, draw, x, y), and all that is known about their origin.
 
 Variables: ``field`` (chain, draw, *lattice) float32; ``magnetisation``, ``phi_squared``, ``action`` (per site) and
-``acceptance`` (chain, draw) float64. Attributes name theory, couplings, algorithm with its parameters, seed, start,
-thermalisation, thinning, versions, acceptance, τ_int of |M| (in draws), seconds, warnings; ``plan`` is the plan as
-JSON, from which the file can be made again or gone on with.
+``acceptance`` (chain, draw) float64. Attributes name theory, couplings, algorithm with its parameters, seed,
+versions, acceptance, τ_int of |M| (in draws), seconds, warnings. Of Markov chains there are also start, thermalisation,
+thinning and ``plan``, the plan as JSON, from which the file can be made again or gone on with. Ensembles that a
+diffusion model generated (``core.ensembles.generated``) have their own attributes instead, and may have the variables
+``log_weight`` and ``log_likelihood`` (chain, draw).
 """
 
 from __future__ import annotations
@@ -20,12 +22,16 @@ from typing import Any
 import numpy as np
 
 from core.ensembles.parts import SCALARS
-from core.ensembles.plan import Plan
+from core.ensembles.plan import Plan, describe, theory_of
 from core.theories.phi4 import Phi4
 
 FORMAT = 1
 BLOCK_BYTES = 2**26
 """What ``blocks`` holds at a time unless told otherwise."""
+EXTRAS = ("log_weight", "log_likelihood")
+"""What a generated ensemble may hold of each configuration besides ``SCALARS``."""
+JSON = ("parameters", "versions", "warnings", "notes", "schedule", "correction", "check")
+"""Attributes that hold dictionaries or lists, as JSON."""
 _MARK = "stoqlab_ensemble"
 
 Piece = tuple[int, int, np.ndarray]
@@ -35,9 +41,9 @@ Piece = tuple[int, int, np.ndarray]
 class EnsembleReader:
     """An open ensemble, read piece by piece; close it, or use it in a ``with`` block.
 
-    ``theory``; ``attributes`` of the file; ``plan`` it was made by (None for arrays of other origin); ``path``.
-    ``chains`` and ``draws`` are Markov chains and the configurations of each. Where all configurations are
-    ``independent`` they count as draws of a single chain.
+    ``theory``; ``attributes`` of the file, none for a plain array; ``plan`` it was made by, None for arrays and for
+    ensembles that a diffusion model generated; ``path``. ``chains`` and ``draws`` are Markov chains and the
+    configurations of each. Where all configurations are ``independent`` they count as draws of a single chain.
     """
 
     def __init__(
@@ -89,9 +95,10 @@ class EnsembleReader:
 
     def scalars(self) -> dict[str, np.ndarray]:
         """What is stored of each configuration beside the field, (chains, draws) float64; {} for a plain array."""
-        if self.plan is None:
+        if self._file is None:
             return {}
-        return {name: np.asarray(self._file.variables[name][...], dtype=float) for name in SCALARS}
+        names = [*SCALARS, *(name for name in EXTRAS if name in self._file.variables)]
+        return {name: np.asarray(self._file.variables[name][...], dtype=float) for name in names}
 
     def close(self) -> None:
         """Close the file."""
@@ -169,14 +176,17 @@ def _open_netcdf(path: Path) -> EnsembleReader:
             found = attributes.get(_MARK)
             what = "not an ensemble of StoqLab" if found is None else f"of format {found}, this version reads {FORMAT}"
             raise ValueError(f"{path} is a NetCDF file, but {what}")
-        for name in ("parameters", "versions", "warnings", "notes"):
-            attributes[name] = json.loads(attributes[name])
-        plan = Plan.from_json(json.loads(attributes["plan"]))
+        for name in JSON:
+            if name in attributes or name in ("parameters", "versions", "warnings", "notes"):
+                attributes[name] = json.loads(attributes[name])
+        plan = Plan.from_json(json.loads(attributes["plan"])) if "plan" in attributes else None
+        theory = theory_of(attributes | {"name": attributes["theory"]}) if plan is None else plan.theory
         fields = file.variables["field"]
         chains, draws, *event = fields.shape
-        if tuple(event) != plan.theory.event or chains < 1 or draws < 1:
+        if tuple(event) != theory.event or chains < 1 or draws < 1:
             raise ValueError(f"{path} is damaged: its fields have the shape {tuple(fields.shape)}")
-        return EnsembleReader(path, plan.theory, attributes, plan, fields, file, draws == 1)
+        independent = draws == 1 if plan is not None else bool(attributes["independent"])
+        return EnsembleReader(path, theory, attributes, plan, fields, file, independent)
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         file.close()
         raise ValueError(f"{path} is damaged: {error}") from error
@@ -186,31 +196,31 @@ def _open_netcdf(path: Path) -> EnsembleReader:
 
 
 def write_ensemble(
-    path: Path, plan: Plan, scalars: dict[str, np.ndarray], attributes: dict[str, Any], pieces: Iterable[Piece]
+    path: Path, theory: Phi4, scalars: dict[str, np.ndarray], attributes: dict[str, Any], pieces: Iterable[Piece]
 ) -> None:
     """Write a new file at ``path``: ``scalars`` (chains, draws), and the fields from ``pieces`` that fill that shape.
 
-    Pieces that stick out are cut. ``attributes`` are those that the plan does not imply. Raises OSError where the
+    Pieces that stick out are cut. ``attributes`` are those that the theory does not imply. Raises OSError where the
     file cannot be written; it is then of no use.
     """
     import h5netcdf
 
     chains, draws = next(iter(scalars.values())).shape
-    row = draws * plan.theory.volume * 4
+    row = draws * theory.volume * 4
     # The HDF5 library may bring the process down after a write that failed. So the space is secured first, and the
     # bulk goes straight to the file, into the place that the library has set aside for it.
     _reserve(path, chains * row + sum(values.nbytes for values in scalars.values()) + 2**16)
     path.unlink()
-    axes = ("chain", "draw", *_axes(plan.theory.d))
+    axes = ("chain", "draw", *_axes(theory.d))
     try:
         with h5netcdf.File(path, "w") as file:
-            file.dimensions = dict(zip(axes, (chains, draws, *plan.theory.event), strict=True))
+            file.dimensions = dict(zip(axes, (chains, draws, *theory.event), strict=True))
             field = file.create_variable("field", axes, np.dtype("<f4"))
             field[(0,) * len(axes)] = 0.0  # sets the place aside
             offset = int(field._h5ds.id.get_offset())
             for name, values in scalars.items():
                 file.create_variable(name, axes[:2], np.float64)[...] = values
-            for name, value in (_attributes(plan) | attributes).items():
+            for name, value in (_common(theory) | attributes).items():
                 file.attrs[name] = json.dumps(value) if isinstance(value, dict | list) else value
     except RuntimeError as error:  # the library's way to say that a write failed
         raise OSError(f"writing {path.name} failed ({error})") from error
@@ -218,7 +228,7 @@ def write_ensemble(
     with path.open("r+b", buffering=0) as raw:
         for first_chain, first_draw, fields in pieces:
             for chain, values in enumerate(fields[: chains - first_chain, : draws - first_draw], first_chain):
-                raw.seek(offset + chain * row + first_draw * plan.theory.volume * 4)
+                raw.seek(offset + chain * row + first_draw * theory.volume * 4)
                 _write_all(raw, memoryview(np.ascontiguousarray(values, dtype="<f4").tobytes()))
 
 
@@ -234,18 +244,26 @@ def _write_all(raw: io.RawIOBase, data: memoryview) -> None:
         data = data[raw.write(data) or 0 :]
 
 
-def _attributes(plan: Plan) -> dict[str, Any]:
+def _common(theory: Phi4) -> dict[str, Any]:
+    """What every ensemble says about itself."""
     from importlib.metadata import version
 
     from core import __version__
 
-    theory = plan.theory
+    about = describe(theory)
     return {
         _MARK: FORMAT,
-        "theory": theory.name,
-        "kappa": float(theory.kappa),
-        "lam": float(theory.lam),
-        "shape": np.array(theory.event),
+        "theory": about["name"],
+        "kappa": about["kappa"],
+        "lam": about["lam"],
+        "shape": np.array(about["shape"]),
+        "versions": {"stoqlab": __version__, **{name: version(name) for name in ("numpy", "numba", "torch")}},
+    }
+
+
+def plan_attributes(plan: Plan) -> dict[str, Any]:
+    """What an ensemble of Markov chains says about its plan."""
+    return {
         "algorithm": plan.sampler,
         "parameters": dict(plan.parameters),
         "seed": np.int64(plan.seed),
@@ -255,7 +273,6 @@ def _attributes(plan: Plan) -> dict[str, Any]:
         "thin": plan.thin,
         "unit": plan.algorithm.unit,
         "equilibrium": "not in equilibrium" if plan.protocol else "intended",
-        "versions": {"stoqlab": __version__, **{name: version(name) for name in ("numpy", "numba", "torch")}},
         "plan": json.dumps(plan.to_json()),
     }
 

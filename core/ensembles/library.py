@@ -89,7 +89,7 @@ class Library:
         """
         path = self.path(name)
         with open_ensemble(file) as reader:
-            if reader.plan is None:
+            if not reader.attributes:
                 raise ValueError(f"{file} is a plain array; the library takes ensembles that know their origin")
         with atomic_path(path, force) as temporary:
             shutil.copyfile(file, temporary)
@@ -185,17 +185,15 @@ def _look(file: Path, size: int, modified: float) -> Entry:
     """What a file says about itself."""
     try:
         with open_ensemble(file) as reader:
-            a = reader.attributes
-            plan = reader.plan
-            if plan is None:
-                raise ValueError(f"{file} is a plain array")
+            a, theory = reader.attributes, reader.theory
             chains, draws = reader.stored
+            planned = chains * draws if reader.plan is None else reader.plan.configs
             acceptance = float(a["acceptance"])
             size_of_m = mean(np.abs(reader.scalars()["magnetisation"]), reader.independent)
             error = size_of_m.error if math.isfinite(size_of_m.error) else None
             return Entry(
-                file.stem, file, size, modified, a["theory"], plan.theory.event, float(a["kappa"]), float(a["lam"]),
-                a["algorithm"], chains, draws, int(a["seed"]), a["equilibrium"], tuple(a["warnings"]), plan.configs,
+                file.stem, file, size, modified, a["theory"], theory.event, float(a["kappa"]), float(a["lam"]),
+                a["algorithm"], chains, draws, int(a["seed"]), a["equilibrium"], tuple(a["warnings"]), planned,
                 acceptance if math.isfinite(acceptance) else None, (size_of_m.value, error),
             )  # fmt: skip
     except (ValueError, KeyError, OSError) as error:

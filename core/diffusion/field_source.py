@@ -1,0 +1,123 @@
+"""What an ensemble of lattice fields is generated with: a score on one lattice, where it comes from, its theory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from core.contracts import ScoreModel
+from core.diffusion.field_baseline import on_lattice
+from core.diffusion.field_gaussian import FieldGaussianScore
+from core.diffusion.field_model import FieldModel
+from core.ensembles.files import open_ensemble
+from core.ensembles.plan import make_plan
+from core.ensembles.request import EnsembleRequest
+from core.ensembles.run import generate
+from core.jobs import Token
+from core.theories.phi4 import Phi4
+
+SCORES = ("learned", "gaussian")
+BASELINES = ("stored", "extrapolated", "refit")
+"""``stored``: the one of the training; ``extrapolated`` from there to another lattice, and interpolated in the
+couplings; ``refit``: fitted to a short run of the theory."""
+REFIT = 4096
+"""Configurations of the short run."""
+_FIT_NUMBERS = 2**26  # most field values of an ensemble that a Gaussian is fitted to
+_OTHER = 0x9E3779B97F4A7C15  # keeps the short run apart from an ensemble that somebody makes with the same seed
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """``score`` is a FieldGaussianScore or brings one as its ``gaussian``. ``theory`` is None where the action is not
+    known. ``name`` and ``digest`` are the model's, ``kind`` is one of SCORES, ``baseline`` says where the Gaussian part
+    comes from, ``outside`` is a sentence where the couplings lie outside those of the training.
+    """
+
+    score: ScoreModel
+    theory: Phi4 | None
+    name: str = ""
+    digest: str = ""
+    kind: str = "gaussian"
+    baseline: str = "fitted"
+    outside: str = ""
+
+
+def bind(
+    model: FieldModel,
+    *,
+    event: tuple[int, ...] | None = None,
+    kappa: float | None = None,
+    lam: float | None = None,
+    score: str = "learned",
+    baseline: str | None = None,
+    seed: int = 0,
+    token: Token | None = None,
+) -> Bound:
+    """A field model on one lattice, by default that of its training, and at one pair of couplings.
+
+    ``baseline`` is by default the stored one where there is one for this lattice and these couplings, and else the
+    extrapolated one. A model that does not know its action takes ``kappa`` and ``lam`` as what it is. Raises ValueError
+    for a score or baseline that is not known or not there, or for couplings that do not suit the model.
+    """
+    for name, value, allowed in (("score", score, SCORES), ("baseline", baseline, (None, *BASELINES))):
+        if value not in allowed:
+            raise ValueError(f"{name} must be one of {', '.join(a for a in allowed if a)}, got {value!r}")
+    if baseline == "refit":
+        theory = Phi4(event or model.event, *_couplings(model, kappa, lam))
+        fitted = FieldGaussianScore.fit(short_run(theory, seed, token=token))
+        found = model.at(theory.event, theory.kappa, theory.lam, fitted)
+    else:
+        found = model.at(event, kappa, lam)
+    if baseline == "stored" and found.source != "fitted":
+        raise ValueError(
+            f"baseline must be extrapolated or refit: {model.name or 'the model'} has none stored for the lattice "
+            f"{' × '.join(map(str, found.event))}" + (f" at kappa = {found.kappa:g}" if found.kappa is not None else "")
+        )
+    theory = found.theory_object
+    if theory is None and kappa is not None and lam is not None:
+        theory = Phi4(found.event, kappa, lam)
+    return Bound(
+        found if score == "learned" else found.gaussian, theory, model.name, model.digest, score, found.source,
+        model.trusts(found.kappa, found.lam) if score == "learned" else "",
+    )  # fmt: skip
+
+
+def bind_ensemble(path: str | Path, event: tuple[int, ...] | None = None) -> Bound:
+    """The Gaussian fitted to an ensemble file, extrapolated to another lattice where ``event`` asks for it.
+
+    Raises what ``open_ensemble`` raises, ValueError also for a lattice of another dimension.
+    """
+    with open_ensemble(path) as reader:
+        parts, left = [], max(1, _FIT_NUMBERS // reader.theory.volume)
+        for block in reader.blocks():
+            parts.append(torch.from_numpy(block.reshape(-1, *reader.theory.event)[:left]))
+            left -= len(parts[-1])
+            if left <= 0:
+                break
+        theory = reader.theory
+    gaussian = FieldGaussianScore.fit(torch.cat(parts))
+    name = f"the Gaussian of {Path(path).name}"
+    if event is None or tuple(event) == theory.event:
+        return Bound(gaussian, theory, name)
+    return Bound(
+        on_lattice(gaussian, tuple(event)), Phi4(tuple(event), theory.kappa, theory.lam), name, baseline="extrapolated"
+    )
+
+
+def short_run(theory: Phi4, seed: int, configs: int = REFIT, token: Token | None = None) -> torch.Tensor:
+    """Configurations (n, *event) of the theory in equilibrium, by the cluster algorithm."""
+    plan = make_plan(EnsembleRequest(theory, "cluster", configs, seed=(seed + _OTHER) % 2**63), token)
+    blocks = [block.fields.reshape(-1, *theory.event) for block in generate(plan, token=token)]
+    return torch.from_numpy(np.concatenate(blocks))
+
+
+def _couplings(model: FieldModel, kappa: float | None, lam: float | None) -> tuple[float, float]:
+    found = []
+    for name, given, known in (("kappa", kappa, model.kappa_range), ("lam", lam, model.lam_range)):
+        if given is None and (known is None or known[0] != known[1]):
+            raise ValueError(f"{name} must be given: the model does not fix it")
+        found.append(float(given if given is not None else known[0]))  # type: ignore[index]
+    return found[0], found[1]
