@@ -83,12 +83,22 @@ def map_chunks(work: Callable[[int, int], R], total: int, size: int, token: Toke
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Around ``map_chunks``, whose calling thread works on chunks too and must not spread its own over more threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    with torch_threads(1):
+        yield
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """``count`` threads for torch's own operators in the block.
+
+    The number holds for the calling thread (and for threads that torch meets for the first time meanwhile).
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
 
 
 class Token:

@@ -109,6 +109,7 @@ class FieldSource(ABC):
 class ArraySource(FieldSource):
     """Configurations that are held in memory, from arrays by law.
 
+    ``names`` of files, and the ``couplings`` that were given for arrays, are kept for the record.
     ``ensembles`` are (kappa, lam, fields) with fields (chains, draws, *event) float32; those of one law are joined.
     The last tenth is held out, by chain where there are ten or more. Raises ValueError for fields that cannot be used,
     and for laws of which the action is known for some only.
@@ -120,6 +121,7 @@ class ArraySource(FieldSource):
         if not ensembles:
             raise ValueError("there must be at least one ensemble to learn from, got none")
         self.names = tuple(names)
+        self.couplings: list[float] | None = None
         parts: dict[tuple[Any, ...], list[tuple[np.ndarray, np.ndarray]]] = {}
         for kappa, lam, fields in ensembles:
             parts.setdefault((tuple(fields.shape[2:]), kappa, lam), []).append(_split(fields))
@@ -145,7 +147,7 @@ class ArraySource(FieldSource):
             {"shape": list(law.event), "kappa": law.kappa, "lam": law.lam, "configs": law.configs,
              "held_out": len(law.held_out)} for law in self.laws
         ]  # fmt: skip
-        return {"kind": "files", "files": list(self.names), "laws": laws}
+        return {"kind": "files", "files": list(self.names), "arrays": self.couplings, "laws": laws}
 
     def sentence(self) -> str:
         configs, held = sum(law.configs for law in self.laws), sum(len(law.held_out) for law in self.laws)
@@ -189,6 +191,7 @@ def open_files(paths: Sequence[str | Path], kappa: float | None = None, lam: flo
             warnings += [f"{Path(path).name}: {sentence}" for sentence in reader.attributes.get("warnings", [])]
     source = ArraySource(ensembles, [str(path) for path in paths])
     source.warnings = tuple(warnings)
+    source.couplings = None if kappa is None or lam is None else [kappa, lam]
     return source
 
 

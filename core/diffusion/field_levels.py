@@ -73,21 +73,23 @@ class NoiseLevels:
         """σ̃ at the edges of the bands, (bands + 1,)."""
         return np.geomspace(self.low, self.high, len(self.shares) + 1)
 
-    def draw(self, step: int, n: int, noise: Noise) -> tuple[Tensor, Tensor]:
-        """σ̃ (n,) and weights (n,), float32, for a step: ``Σ weight ℓ / n`` estimates ∫ d log σ̃ ℓ / span.
+    def draw(self, step: int, ranges: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+        """σ̃ (n,) and weights (n,), float32, for a step, each from its own one of the ``ranges`` (n, 2) in log σ̃.
 
-        One level in each n-th part of the density, in random order.
+        The density is cut off outside the range, and ``Σ weight ℓ / n`` estimates the mean over the n configurations
+        of ``∫ d log σ̃ ℓ / span`` over their ranges. One level lies in each n-th part of the density, in random order.
         """
+        n = len(ranges)
         u = noise.of("level").uniform(step, (n, 2))
         quantile = (torch.argsort(u[:, 0]) + u[:, 1]).numpy() / n
-        edges = np.concatenate([[0.0], np.cumsum(self.shares)])
-        edges[-1] = 1.0
-        bands = len(self.shares)
-        position = np.interp(quantile, edges, np.arange(bands + 1) / bands)
-        band = np.minimum((position * bands).astype(int), bands - 1)
-        sigma = self.low * np.exp(self.span * position)
-        weights = 1 / (bands * np.asarray(self.shares)[band])
-        return torch.from_numpy(sigma).float(), torch.from_numpy(weights).float()
+        bands, shares = len(self.shares), np.asarray(self.shares)
+        edges, sums = np.arange(bands + 1) / bands, np.concatenate([[0.0], np.cumsum(shares)])
+        ends = (ranges.double().numpy() - math.log(self.low)) / self.span
+        low, high = np.interp(ends, edges, sums).T
+        position = np.interp(low + quantile * (high - low), sums, edges)
+        band = np.clip((position * bands).astype(int), 0, bands - 1)
+        weights = (high - low) / (bands * shares[band])
+        return torch.from_numpy(self.low * np.exp(self.span * position)).float(), torch.from_numpy(weights).float()
 
     def adapted(self, spreads: np.ndarray) -> NoiseLevels:
         """The density after ``spreads`` (bands,), √E|∇ℓ|² of each band, were measured."""

@@ -77,6 +77,11 @@ class LiveRequest:
         return tuple(Phi4(event, kappa, lam) for event in self.lattices for lam in self.lams for kappa in self.kappas)
 
     @classmethod
+    def of_json(cls, data: dict[str, Any]) -> LiveRequest:
+        """From the dictionary that ``asdict`` and JSON make of one."""
+        return cls(tuple(tuple(e) for e in data["lattices"]), tuple(data["kappas"]), tuple(data["lams"]), data["seed"])
+
+    @classmethod
     def over(
         cls, lattices: Sequence[tuple[int, ...]], kappas: Sequence[float], lams: Sequence[float], seed: int = 0
     ) -> LiveRequest:

@@ -37,10 +37,10 @@ class FieldTrainingRecord:
     """Where a field model comes from.
 
     ``theory`` is ``phi4``, or empty where the action is unknown; ``couplings`` the pairs (κ, λ) of the training and
-    ``events`` its lattices. ``data`` describes the training fields in words, ``digest`` is their checksum (empty for a
-    live sampler, which ``seed`` fixes). ``sigma_min`` and ``sigma_max`` bound the trained levels σ̃ in the field's
-    units, ``levels`` says how they were chosen. ``target`` is ``tsm`` (combined with the known action) or ``dsm``.
-    ``history`` and ``validation`` are the trainer's: dicts of plain numbers.
+    ``events`` its lattices. ``data`` describes the training fields in words, ``source`` in full (files, or the request
+    to a live sampler), ``digest`` is their checksum. ``sigma_min`` and ``sigma_max`` bound the trained levels σ̃ in the
+    field's units, ``levels`` says how they were chosen. ``target`` is ``tsm`` (combined with the known action) or
+    ``dsm``. ``history`` and ``validation`` are the trainer's: dicts of plain numbers.
     """
 
     theory: str = ""
@@ -48,6 +48,7 @@ class FieldTrainingRecord:
     events: list[list[int]] = field(default_factory=list)
     data: str = ""
     digest: str = ""
+    source: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
     steps: int = 0
     seconds: float = 0.0

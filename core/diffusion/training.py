@@ -23,8 +23,7 @@ import hashlib
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ from core.diffusion import checkpoint
 from core.diffusion.learned import LearnedScore, TrainingRecord, file_contents
 from core.diffusion.linear_part import LinearPart
 from core.diffusion.network import KNEE, Correction, Normalisation
-from core.jobs import Token
+from core.jobs import Token, torch_threads
 from core.noise import Noise
 
 TrainingCallback = Callable[[int, float, float], None]
@@ -166,7 +165,7 @@ class Trainer:
         """
         end = self.config.steps if steps is None else self.step + steps
         begun, before = time.perf_counter(), self.seconds
-        with _torch_threads(self.threads):
+        with torch_threads(self.threads):
             while self.step < end and not (token and token.cancelled):
                 if minutes is not None and time.perf_counter() - begun >= 60 * minutes:
                     break
@@ -184,7 +183,7 @@ class Trainer:
 
     def score(self) -> LearnedScore:
         """The score as learned so far (averaged weights, see also ``LinearPart``); training on does not change it."""
-        with _torch_threads(self.threads):
+        with torch_threads(self.threads):
             linear = LinearPart.of(
                 copy.deepcopy(self._average).cpu(),
                 self._data.cpu().double(),
@@ -226,7 +225,7 @@ class Trainer:
         edges = torch.linspace(math.log(c.sigma_min), math.log(c.sigma_max), _BANDS + 1).tolist()
         eta = self._noise.of("validation").normal(0, tuple(self._held_out.shape), torch.float32)
         fraction = (torch.arange(len(eta)) + 0.5) / len(eta)
-        with _torch_threads(self.threads), torch.inference_mode():
+        with torch_threads(self.threads), torch.inference_mode():
             for low, high in itertools.pairwise(edges):
                 level = low + (high - low) * fraction
                 r, out = self._residual(
@@ -318,14 +317,3 @@ class Trainer:
             for name, weight in trainer._average.named_parameters():
                 weight.copy_(tensors[f"network.{name}"])
         return trainer
-
-
-@contextmanager
-def _torch_threads(count: int) -> Iterator[None]:
-    # The number holds for the calling thread (and for threads that torch meets for the first time meanwhile).
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

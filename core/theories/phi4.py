@@ -130,7 +130,7 @@ class Phi4:
 
     def force(self, x: Tensor) -> Tensor:
         """K(x) = 2κ Σ_{±μ} φ_{x±μ} - 2(1-2λ) φ - 4λ φ³, of the shape and precision of x."""
-        return 2 * self.kappa * neighbours(x) - x * (2 * (1 - 2 * self.lam) + 4 * self.lam * x * x)
+        return force(x, self.kappa, self.lam)
 
     def integrate(self, x: Tensor, p: Tensor, kicks: np.ndarray, drifts: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         """Molecular dynamics from (x, p), compiled, for fields on the CPU: the end point and ΔH (n,), float64.
@@ -189,6 +189,11 @@ class Phi4:
             rf"S = \sum_x \Big[ -{2 * self.kappa:.4g} \sum_\mu \phi_x \phi_{{x+\hat\mu}} "
             rf"+ {1 - 2 * self.lam:.4g}\,\phi_x^2 + {self.lam:.4g}\,\phi_x^4 \Big]"
         )
+
+
+def force(x: Tensor, kappa: float | Tensor, lam: float | Tensor) -> Tensor:
+    """K(x) of fields (n, *event) at couplings that are numbers, or tensors (n, 1, …, 1) with one for each field."""
+    return 2 * kappa * neighbours(x) - x * (2 * (1 - 2 * lam) + 4 * lam * x * x)
 
 
 def neighbours(x: Tensor) -> Tensor:

@@ -1,0 +1,478 @@
+"""Training of the network of a lattice field, on files or on a live sampler.
+
+The loss is ``∫ d log σ̃ ½ E|D - T|²/σ̃²`` in nats (``core.diffusion.field_loss``), estimated with noise levels from
+``core.diffusion.field_levels``. Everything random is addressed by seed and step, so a run that was stopped, saved and
+loaded goes on to the same bits as one that was not, given the same device and number of threads. With a limit in
+minutes the number of steps, and with it the course of the learning rate, is fixed after a few timed steps and is part
+of the run from then on.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import threading
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from core.contracts import Tensor
+from core.devices import cores, pick_device
+from core.diffusion import checkpoint
+from core.diffusion.field_baseline import Baseline, Propagators
+from core.diffusion.field_data import FieldSource, open_files
+from core.diffusion.field_levels import NoiseLevels, trained_range
+from core.diffusion.field_live import LiveRequest, LiveSource
+from core.diffusion.field_loss import Batch, denoising_loss
+from core.diffusion.field_model import FieldModel, FieldTrainingRecord
+from core.diffusion.field_network import PRESETS, FieldNetwork, NetworkConfig
+from core.diffusion.field_noise import noise_range
+from core.diffusion.field_validation import Validation, Validator, forces
+from core.jobs import Token, torch_threads
+from core.noise import Noise
+
+TARGETS = ("auto", "dsm", "tsm")
+LEVELS = ("uniform", "adaptive")
+BANDS = 8
+"""Bands of σ̃ in the history."""
+ADAPTED_BANDS = 12
+"""Bands of an adaptive density of levels."""
+VALIDATED = 96
+"""Configurations in each band of a validation on the way."""
+FINALLY_VALIDATED = 512
+"""The same at the end."""
+STRETCH = 0.25
+"""Seconds after which a stretch of steps ends and is reported."""
+FIRST_TIMED, TIMED = 5, 25
+"""Steps that are timed, from the first to the second, where the limit is in minutes."""
+OVERTIME = 1.1
+"""Part of the minutes after which a run ends, should the steps have become slower."""
+SHARE_OF_VALIDATION = 0.05
+"""Part of the minutes that is left for validation and checkpoints."""
+ADAPT_EVERY = 500
+"""Steps between two measurements for an adaptive density; the first comes after a fifth of them."""
+TYPICAL = 0.98
+"""Memory of the typical norm of the gradient, by the step."""
+
+
+@dataclass(frozen=True)
+class FieldTrainingConfig:
+    """How to train, for ``steps`` or for ``minutes``.
+
+    The rate rises over ``warmup`` steps and falls as a cosine to a thousandth. ``averaging`` γ gives step s the weight
+    s^γ in the average of the weights. A gradient is cut at ``clip`` times its typical norm. ``target`` 'auto' and
+    'tsm' combine the known action with the data, 'dsm' takes the data alone; auto does so where the action is not
+    known. ``levels`` 'uniform' or 'adaptive' is the density of log σ̃, from ``sigma_min`` to ``sigma_max``, or where
+    these are None over what the data need. Training stops after ``patience`` validations (0: never) without a better
+    one. ``mixed`` (bfloat16) and ``compiled`` are for CUDA. Raises ValueError, naming the field.
+    """
+
+    steps: int | None = None
+    minutes: float | None = None
+    batch: int = 64
+    rate: float = 4e-3
+    warmup: int = 100
+    averaging: float = 8.0
+    clip: float = 3.0
+    target: str = "auto"
+    levels: str = "uniform"
+    sigma_min: float | None = None
+    sigma_max: float | None = None
+    patience: int = 0
+    mixed: bool = False
+    compiled: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.minutes is None):
+            raise ValueError(f"give either steps or minutes, got {self.steps} and {self.minutes}")
+        for name, value, least in (("steps", self.steps, 1), ("batch", self.batch, 1), ("warmup", self.warmup, 0)):
+            if value is not None and value < least:
+                raise ValueError(f"{name} must be at least {least}, got {value}")
+        for name in ("minutes", "rate", "clip", "sigma_min", "sigma_max"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be a positive finite number, got {value}")
+        if self.averaging < 0 or self.patience < 0:
+            raise ValueError(f"averaging and patience must not be negative, got {self.averaging} and {self.patience}")
+        for name, value, allowed in (("target", self.target, TARGETS), ("levels", self.levels, LEVELS)):
+            if value not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+
+    def rate_at(self, step: int, steps: int | None) -> float:
+        """Learning rate of step number ``step``, counted from 1, of ``steps`` (None while that is not known)."""
+        rise = min(1.0, step / max(1, self.warmup))
+        if steps is None or step <= self.warmup or steps <= self.warmup:
+            return self.rate * rise
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, (step - self.warmup) / (steps - self.warmup))))
+        return self.rate * max(1e-3, fall)
+
+
+class TrainingProgress(NamedTuple):
+    """``step`` of ``steps`` (None while unknown), ``seconds`` of training, mean ``loss`` of the steps since the last
+    report (in nats, ∫ d log σ̃), the last ``validation`` and whether it is ``new``."""
+
+    step: int
+    steps: int | None
+    seconds: float
+    loss: float
+    validation: Validation | None
+    new: bool
+
+
+ProgressCallback = Callable[[TrainingProgress], None]
+
+
+class FieldTrainer:
+    """Trains a network on a source. ``network`` is a preset's name or a size; it is conditioned on the couplings where
+    the source has several.
+
+    ``seed`` fixes weights and noise. Raises ValueError for a target that needs an unknown action, several laws of
+    unknown couplings, and options that the device does not have.
+    """
+
+    def __init__(
+        self,
+        source: FieldSource,
+        config: FieldTrainingConfig,
+        network: str | NetworkConfig = "small",
+        seed: int = 0,
+        device: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        threads = cores() if threads is None else threads
+        if not 1 <= threads <= cores():
+            raise ValueError(f"threads must be from 1 to the {cores()} cores there are, got {threads}")
+        if isinstance(network, str) and network not in PRESETS:
+            raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {network!r}")
+        if config.target == "tsm" and not source.known:
+            raise ValueError("target tsm needs the action: give the couplings of the data, or use target dsm")
+        self.source, self.config, self.seed, self.threads = source, config, seed, threads
+        self.device = pick_device(device)
+        if (config.mixed or config.compiled) and self.device.type != "cuda":
+            raise ValueError(f"mixed precision and compilation are for CUDA, but training runs on {self.device.type}")
+        self.target = "dsm" if config.target == "dsm" or not source.known else "tsm"
+        self.step, self.steps, self.seconds = 0, config.steps, 0.0
+        self.history: list[Validation] = []
+        self.ended = ""
+        self._noise = Noise(seed, "field training")
+        self.final: Validation | None = None
+        self._typical: Tensor | None = None
+        self._timer, self._best = 0.0, {}
+        self._set_levels()
+        self._set_network(PRESETS[network] if isinstance(network, str) else network)
+
+    def _set_levels(self) -> None:
+        laws, config = self.source.laws, self.config
+        self.baselines = [Baseline(law.gaussian, law.kappa, law.lam) for law in laws]
+        self._propagators = {
+            event: Propagators.of([b for b in self.baselines if b.event == event]) for event in self.source.events
+        }
+        rows: dict[tuple[int, ...], int] = {}
+        self._rows = torch.tensor([rows.setdefault(law.event, -1) for law in laws])
+        for k, law in enumerate(laws):
+            rows[law.event] += 1
+            self._rows[k] = rows[law.event]
+        found, self.levels_sentence = trained_range(laws)
+        low, high = config.sigma_min or found.low, config.sigma_max or found.high
+        if config.sigma_min or config.sigma_max:
+            self.levels_sentence = f"σ̃ from {low:.3g} to {high:.3g}, as asked for."
+        bands = ADAPTED_BANDS if config.levels == "adaptive" else 1
+        self.levels = NoiseLevels.uniform(low, high, bands)
+        own = [noise_range(law.gaussian) for law in laws]
+        ends = [(max(low, r.low if config.sigma_min is None else low), min(high, r.high)) for r in own]
+        if config.sigma_max is not None:
+            ends = [(a, high) for a, _ in ends]
+        self._ranges = torch.tensor(ends, dtype=torch.float64).log()
+        self._validator = self._make_validator(VALIDATED)
+
+    def _make_validator(self, configs: int) -> Validator:
+        edges = np.geomspace(self.levels.low, self.levels.high, BANDS + 1)
+        return Validator(
+            self.source.laws, self._propagators, self._ranges, edges, self.source.known, configs,
+            self._noise.of("validation"),
+        )  # fmt: skip
+
+    def _set_network(self, size: NetworkConfig) -> None:
+        couplings = {(law.kappa, law.lam) for law in self.source.laws}
+        self.network_config = replace(size, conditioned=len(couplings) > 1)
+        self._network = FieldNetwork(self.network_config)
+        self._network.initialise(self._noise.of("weights"))
+        self._network.to(self.device)
+        self._average = copy.deepcopy(self._network).requires_grad_(False)
+        fused = self.device.type in ("cpu", "cuda")
+        self._optimiser = torch.optim.Adam(self._network.parameters(), betas=(0.9, 0.99), fused=fused)
+        self._forward: Any = torch.compile(self._network) if self.config.compiled else self._network
+        self._device_propagators = {event: p.to(self.device) for event, p in self._propagators.items()}
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to do: all steps are done, or it was stopped for good (see ``ended``)."""
+        return bool(self.ended) or (self.steps is not None and self.step >= self.steps)
+
+    def run(
+        self,
+        steps: int | None = None,
+        callback: ProgressCallback | None = None,
+        token: Token | None = None,
+        pause: threading.Event | None = None,
+        checkpoint: str | Path | None = None,
+        every: float = 2.0,
+    ) -> int:
+        """Train on to the end, or by ``steps``.
+
+        Stops after the present step when ``token`` is cancelled and waits while ``pause`` is set. Writes (and
+        overwrites) ``checkpoint`` every so many minutes and when it stops. ``callback`` is called a few times a
+        second. Returns the step number reached. Raises ArithmeticError if training diverges.
+        """
+        last, first = math.inf if steps is None else self.step + steps, self.seconds
+        saved = time.perf_counter()
+        with torch_threads(self.threads):
+            while not self.finished and self.step < last and not (token and token.cancelled):
+                if self.config.minutes and self.seconds - first > OVERTIME * 60 * self.config.minutes:
+                    break
+                if pause is not None and pause.is_set():
+                    time.sleep(0.05)
+                    continue
+                loss = self._stretch(last)
+                if new := self._due():
+                    self._keep(self.validate())
+                if self.finished:
+                    self.final = self.validate(FINALLY_VALIDATED)
+                if callback:
+                    found = self.history[-1] if self.history else None
+                    callback(TrainingProgress(self.step, self.steps, self.seconds, loss, found, new))
+                if checkpoint is not None and time.perf_counter() - saved > 60 * every:
+                    self.save(checkpoint, force=True)
+                    saved = time.perf_counter()
+        if checkpoint is not None:
+            self.save(checkpoint, force=True)
+        return self.step
+
+    def _stretch(self, last: float) -> float:
+        """Steps up to the next that something follows, for a fraction of a second at most; their mean loss."""
+        begun, losses = time.perf_counter(), []
+        while not losses or (
+            self.step < last
+            and not self._due()
+            and self.step not in (FIRST_TIMED, TIMED)
+            and time.perf_counter() - begun < STRETCH
+        ):
+            losses.append(self._advance())
+        loss = float(torch.stack(losses).mean())  # waits for the device
+        self.seconds += time.perf_counter() - begun
+        if not math.isfinite(loss):
+            raise ArithmeticError(
+                f"training diverged at step {self.step}; try a smaller rate than {self.config.rate:g}"
+            )
+        self._plan()
+        return loss
+
+    def _advance(self) -> Tensor:
+        """One step; the loss in nats, not yet waited for."""
+        self.step += 1
+        if self.config.levels == "adaptive" and self.step % ADAPT_EVERY == ADAPT_EVERY // 5:
+            self._adapt()
+        batch, weights = self._draw(self.step, self._noise.of("batch"))
+        loss = self._loss(batch, weights, self.levels.span)
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.config.rate_at(self.step, self.steps)
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self._clip()
+        self._optimiser.step()
+        weight = 1 - (1 - 1 / self.step) ** (1 + self.config.averaging)
+        with torch.no_grad():
+            for mean, now in zip(self._average.parameters(), self._network.parameters(), strict=True):
+                mean.lerp_(now, weight)
+        return loss.detach()
+
+    def _draw(self, step: int, noise: Noise, levels: NoiseLevels | None = None) -> tuple[Batch, Tensor]:
+        x0, which = self.source.batch(step, self.config.batch, noise)
+        sigma, weights = (levels or self.levels).draw(step, self._ranges[which], noise)
+        eta = noise.of("eta").normal(step, tuple(x0.shape), torch.float32, self.device)
+        x0, event = x0.to(self.device), self.source.laws[int(which[0])].event
+        propagators = self._device_propagators[event].pick(self._rows[which].to(self.device))
+        force = forces(x0, propagators) if self.target == "tsm" else None
+        return Batch(x0, sigma.to(self.device), eta, propagators, force), weights.to(self.device)
+
+    def _loss(self, batch: Batch, weights: Tensor, span: float) -> Tensor:
+        """∫ d log σ̃ of the loss in nats, from one batch."""
+        low_precision = torch.autocast("cuda", torch.bfloat16) if self.config.mixed else nullcontext()
+        with low_precision:
+            return span * (weights * denoising_loss(self._forward, batch)).mean()
+
+    def _clip(self) -> None:
+        """Cut the gradient at a multiple of its typical norm, on the device."""
+        gradients = [p.grad for p in self._network.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        typical = norm if self._typical is None else self._typical
+        limit = self.config.clip * typical
+        scale = (limit / norm).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(scale)
+        self._typical = torch.lerp(torch.minimum(norm, limit), typical, TYPICAL)
+
+    def _adapt(self) -> None:
+        """Measure the spread of the gradient band by band, in the metric of the optimiser, and follow it."""
+        edges, spreads = self.levels.edges, np.zeros(len(self.levels.shares))
+        for band in range(len(spreads)):
+            levels = NoiseLevels(edges[band], edges[band + 1], (1.0,))
+            batch, weights = self._draw(self.step, self._noise.of(f"band {band}"), levels)
+            self._optimiser.zero_grad(set_to_none=True)
+            self._loss(batch, weights, levels.span).backward()
+            for p in self._network.parameters():
+                metric = self._optimiser.state[p]["exp_avg_sq"].sqrt() + 1e-12
+                spreads[band] += float((p.grad.square() / metric).sum()) if p.grad is not None else 0.0
+        self.levels = self.levels.adapted(np.sqrt(spreads))
+
+    def _plan(self) -> None:
+        """Fix the number of steps of a run that is limited in time."""
+        if self.steps is not None or self.config.minutes is None:
+            return
+        if self.step == FIRST_TIMED:
+            self._timer = self.seconds
+        elif self.step >= TIMED:
+            each = max((self.seconds - self._timer) / (self.step - FIRST_TIMED), 1e-9)
+            left = 60 * self.config.minutes * (1 - SHARE_OF_VALIDATION) - self.seconds
+            self.steps = self.step + max(0, math.floor(left / each))
+
+    def _due(self) -> bool:
+        """Whether a validation follows this step: at 10, 20, 40, … and, once their number is known, a hundred times."""
+        if self.step == self.steps or (self.step % 10 == 0 and (self.step // 10).bit_count() == 1):
+            return True
+        return self.steps is not None and self.step % max(20, self.steps // 100) == 0
+
+    def _keep(self, validation: Validation) -> None:
+        """Add to the history, and stop if there was no better one for too long."""
+        self.history.append(validation)
+        if not self.config.patience:
+            return
+        best = min(range(len(self.history)), key=lambda i: self.history[i].total)
+        if best == len(self.history) - 1:
+            self._best = {name: p.detach().cpu().clone() for name, p in self._average.named_parameters()}
+        elif len(self.history) - 1 - best >= self.config.patience:
+            self.ended = f"stopped early: the best of {len(self.history)} validations was at step " + str(
+                self.history[best].step
+            )
+
+    def validate(self, configs: int | None = None) -> Validation:
+        """The averaged network on held-out data, by band; about ``configs`` in each, with the same noise every time."""
+        validator = self._validator if configs is None else self._make_validator(configs)
+        with torch_threads(self.threads):
+            return validator(self._average, self.step, self.seconds)
+
+    def model(self, name: str = "") -> FieldModel:
+        """The model as learned so far (averaged weights; the best ones after an early stop), a copy."""
+        network = copy.deepcopy(self._average)
+        if self.ended:
+            network.load_state_dict(self._best)
+        return FieldModel(network, self.baselines, self.record, name)
+
+    @property
+    def record(self) -> FieldTrainingRecord:
+        """Where the model comes from, as of now."""
+        laws = self.source.laws
+        return FieldTrainingRecord(
+            theory="phi4" if self.source.known else "",
+            couplings=[[law.kappa, law.lam] for law in laws if law.kappa is not None and law.lam is not None],
+            events=[list(event) for event in self.source.events],
+            data=self.source.sentence(),
+            digest=self.source.digest,
+            source=self.source.describe(),
+            seed=self.seed,
+            steps=self.step,
+            seconds=self.seconds,
+            sigma_min=self.levels.low,
+            sigma_max=self.levels.high,
+            levels=self.levels_sentence,
+            target=self.target,
+            network=asdict(self.network_config),
+            config=asdict(self.config),
+            threads=self.threads,
+            device=self.device.type,
+            torch=torch.__version__,
+            history=[v.to_json() for v in self.history],
+            validation=[] if self.final is None else self.final.by_band(),
+        )
+
+    def save(self, path: str | Path, force: bool = False) -> None:
+        """Write the model with all that is needed to go on training. FileExistsError without ``force``."""
+        tensors, header = self.model().contents()
+        for name, weight in self._network.named_parameters():
+            tensors[f"training.weight.{name}"] = weight
+            for key in ("exp_avg", "exp_avg_sq"):
+                if weight in self._optimiser.state:
+                    tensors[f"training.{key}.{name}"] = self._optimiser.state[weight][key]
+        tensors |= {f"training.best.{name}": weight for name, weight in self._best.items()}
+        found, numbers = self.source.state()
+        tensors |= {f"training.source.{name}": tensor for name, tensor in found.items()}
+        state = {
+            "source": numbers,
+            "steps": self.steps,
+            "timer": self._timer,
+            "typical": None if self._typical is None else float(self._typical),
+            "shares": list(self.levels.shares),
+            "ended": self.ended,
+        }
+        checkpoint.write(path, tensors, header | {"trainer": state}, force)
+
+    @classmethod
+    def load(
+        cls, path: str | Path, source: FieldSource | None = None, device: str = "auto", threads: int | None = None
+    ) -> FieldTrainer:
+        """Go on with a saved run; ``threads`` as before unless given.
+
+        Files are read again from where they were, unless a ``source`` with the same data is given; a live sampler goes
+        on from its state. Raises ValueError if the file holds no training state, or the data are not the same.
+        """
+        path = Path(path)
+        tensors, header = checkpoint.read(path)
+        record = FieldModel.of(tensors, header, path).record
+        if "trainer" not in header:
+            raise ValueError(f"{path} holds a model but no training state, so training cannot go on from it")
+        state, training = header["trainer"], _named(tensors, "training.")
+        if record.source["kind"] == "live":
+            request = LiveRequest.of_json(record.source["request"])
+            source = LiveSource(request, (_named(training, "source."), state["source"]))
+        elif source is None:
+            known = record.source["arrays"]
+            source = open_files(record.source["files"], *(known or (None, None)))
+        if source.digest != record.digest:
+            raise ValueError(f"the data differ from those that {path} was trained on")
+        trainer = cls(
+            source, FieldTrainingConfig(**record.config), NetworkConfig(**record.network), record.seed, device,
+            min(record.threads, cores()) if threads is None else threads,
+        )  # fmt: skip
+        trainer._restore(record, state, training, _named(tensors, "network."))
+        return trainer
+
+    def _restore(
+        self,
+        record: FieldTrainingRecord,
+        state: dict[str, Any],
+        training: dict[str, Tensor],
+        average: dict[str, Tensor],
+    ) -> None:
+        self.step, self.steps, self.seconds = record.steps, state["steps"], record.seconds
+        self.history = [Validation(**v) for v in record.history]
+        self.ended, self._timer, self._best = state["ended"], state["timer"], _named(training, "best.")
+        self.levels = replace(self.levels, shares=tuple(state["shares"]))
+        if state["typical"] is not None:
+            self._typical = torch.tensor(state["typical"], device=self.device)
+        self._average.load_state_dict(average)
+        self._network.load_state_dict(_named(training, "weight."))
+        if self.step:
+            for name, weight in self._network.named_parameters():
+                moments = {key: training[f"{key}.{name}"].to(self.device) for key in ("exp_avg", "exp_avg_sq")}
+                self._optimiser.state[weight] = {"step": torch.tensor(float(self.step), device=self.device), **moments}
+
+
+def _named(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Those whose names begin so, under the rest of their names."""
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
