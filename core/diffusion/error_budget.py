@@ -121,7 +121,7 @@ class ErrorBudget:
             for k, name in enumerate(self.names):
                 both = [(e.value[k] * scale[k], e.error[k] * scale[k]) for e in shown]
                 lines.append(_row(TITLES[name], [*(_cell(*b) for b in both), _cell(self.statistics[k] * scale[k])]))
-        return "\n".join([*lines, *(f"\n{sentence}" for sentence in self.warnings)])
+        return "\n".join(lines)
 
     def as_json(self) -> dict[str, Any]:
         """Plain numbers, None for what is not known: settings, values, and columns by observable."""
