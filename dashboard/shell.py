@@ -118,7 +118,19 @@ def open_page() -> None:
 
         pn.state.on_session_destroyed(closed)
         _open[document] = shell
+        _answer_early(document)
         pn.state.onload(partial(setattr, shell, "arrived", True))
+
+
+def _answer_early(document: Any) -> None:
+    """Answer a person who is quicker than the page.
+
+    A browser shows controls about a second before it says that the document is ready. Until then panel throws the
+    changes of its components away, for it takes the document to be still unsent: the sentence, the picture or the
+    address that answers a control moved in that second would never come. Panel need not wait: bokeh sends changes to
+    connected browsers only, and a browser drops those that come before the document, which contains them.
+    """
+    panel_state._connected[document] = True
 
 
 _open: WeakKeyDictionary[Any, Shell] = WeakKeyDictionary()

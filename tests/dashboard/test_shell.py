@@ -8,6 +8,7 @@ import types
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
 import panel as pn
 import param
@@ -16,10 +17,12 @@ from bokeh.client import pull_session
 from bokeh.document import Document
 from bokeh.models import ImportedStyleSheet
 from panel.io.resources import CDN_DIST
+from panel.models.esm import ReactiveESM
 
 from dashboard import shell as frame
 from dashboard.pages import ROOMS, Room
 from dashboard.shell import Content, Shell, build_page, header_html, open_page
+from dashboard.widgets import control
 
 
 class State(param.Parameterized):
@@ -128,6 +131,34 @@ def test_no_stylesheet_comes_from_elsewhere_when_the_session_begins_at_the_socke
     sheets = [s for root in visit(url).roots for s in root.select({"type": ImportedStyleSheet})]
     assert sheets
     assert [s.url for s in sheets if s.url.startswith((CDN_DIST, "http"))] == []
+
+
+def test_a_control_that_moves_before_the_page_says_that_it_is_ready_is_answered(room, served):
+    """The client has the document, as a browser that is still drawing it, and never sends ``document_ready``."""
+    url = served(lambda: open_page())
+    build = room.build
+
+    def build_with_control(shell):
+        content = build(shell)
+        content.sidebar = [control(room.built[-1][1], "sigma")]
+        return content
+
+    room.build = build_with_control
+
+    def move() -> str:
+        session = pull_session(url=f"{url}/app", arguments={"page": "room"})
+        parts: list[Any] = [model for model in session.document.models if isinstance(model, ReactiveESM)]
+        (slider,) = (part.data for part in parts if "control-sigma" in part.css_classes)
+        (bar,) = (part.data for part in parts if hasattr(part.data, "query"))
+        slider.value = 7.0
+        connection = session._connection
+        connection.io_loop.call_later(10, connection.close)  # nothing else ends the wait if no answer comes
+        connection._loop_until(lambda: "sigma=7" in bar.query or not session.connected)
+        session.close()
+        return bar.query
+
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(move).result() == "page=room&sigma=7"
 
 
 def test_finished_sessions_leave_nothing_behind(room, served):
