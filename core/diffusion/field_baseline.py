@@ -3,7 +3,7 @@
 A network adds to the Gaussian denoiser what the interaction adds; so it needs the propagator G(p) and the expectation
 value m of whatever it is used for. Between couplings of the training both are interpolated, where the quantities that
 are smooth through the transition are ``log G_p`` (with the disconnected part) and ``m⁴ = (3⟨M²⟩² - ⟨M⁴⟩)/2``. On
-another lattice 1/G is read off between the momenta of the first, as a function of p.
+another lattice 1/G is the same short-ranged kernel in space.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
-from scipy.interpolate import PchipInterpolator, RegularGridInterpolator
+from scipy.interpolate import PchipInterpolator
 
 from core.contracts import Tensor
 from core.diffusion.field_gaussian import FieldGaussianScore
@@ -98,9 +98,9 @@ class Propagators:
         names = ("connected", "m", "spread", "strength", "couplings")
         return replace(self, **{name: getattr(self, name)[index] for name in names})
 
-    def to(self, device: str | torch.device) -> Propagators:
-        """The same on another device."""
-        moved = {f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "event"}
+    def to(self, where: str | torch.device | torch.dtype) -> Propagators:
+        """The same on another device, or in another precision."""
+        moved = {f.name: getattr(self, f.name).to(where) for f in fields(self) if f.name != "event"}
         return replace(self, **moved)
 
     def mean(self, values: Tensor) -> Tensor:
@@ -111,23 +111,50 @@ class Propagators:
 def on_lattice(gaussian: FieldGaussianScore, event: tuple[int, ...]) -> FieldGaussianScore:
     """The same propagator as a function of p, and the same m, on a lattice of shape ``event``.
 
-    1/G_c is interpolated by cubics along each axis, even and periodic in p. Exact at momenta that both lattices have.
-    What a finite box does to the longest waves is not corrected for. Raises ValueError for another dimension.
+    1/G_c is taken to space, where it has a short range, and back on the new lattice, so that it is exact for a free
+    field. Its zero mode, which alone feels the finite box and the tunnelling between ±m, is first replaced by what the
+    two longest waves along an axis extrapolate to, where that is positive. Raises ValueError for another dimension.
     """
     if len(event) != len(gaussian.event):
         raise ValueError(f"the lattice must have {len(gaussian.event)} dimensions, got {tuple(event)}")
     if tuple(event) == gaussian.event:
         return gaussian
-    margin = 4
-    inverse = np.pad(1 / gaussian.connected, margin, mode="wrap")
-    axes = [2 * np.pi * np.arange(-margin, n + margin) / n for n in gaussian.event]
-    points = np.stack(np.meshgrid(*(2 * np.pi * np.arange(n) / n for n in event), indexing="ij"), axis=-1)
-    values = RegularGridInterpolator(axes, inverse, method="cubic")(points)
-    values = np.maximum(values, (1 / gaussian.connected).min())
-    even = values
-    for axis in range(values.ndim):
-        even = (even + np.roll(np.flip(even, axis), 1, axis)) / 2
-    return FieldGaussianScore(1 / even, gaussian.m)
+    inverse = 1 / gaussian.connected
+    zero = (0,) * inverse.ndim
+    inverse[zero] = _smooth_zero(inverse)
+    kernel = np.fft.fftn(inverse).real / inverse.size
+    for axis, extent in enumerate(event):
+        kernel = _on_extent(kernel, axis, extent)
+    made = np.fft.fftn(kernel).real
+    return FieldGaussianScore(1 / np.maximum(made, 0.5 * inverse.min()), gaussian.m)
+
+
+def _smooth_zero(inverse: np.ndarray) -> float:
+    """1/G at p = 0 from p̂² = 4 sin²(p/2) of the first two waves along the last axis."""
+    rest = (0,) * (inverse.ndim - 1)
+    n = inverse.shape[-1]
+    if n < 4:
+        return float(inverse.flat[0])
+    one, two = (4 * math.sin(math.pi * k / n) ** 2 for k in (1, 2))
+    first, second = float(inverse[(*rest, 1)]), float(inverse[(*rest, 2)])
+    value = first - (second - first) * one / (two - one)
+    return value if value > 0 else float(inverse.flat[0])
+
+
+def _on_extent(kernel: np.ndarray, axis: int, extent: int) -> np.ndarray:
+    """An even function of the distance along ``axis`` on a circle of ``extent``; opposite points are shared."""
+    n = kernel.shape[axis]
+    shape = list(kernel.shape)
+    shape[axis] = extent
+    out = np.zeros(shape)
+    target, source = np.moveaxis(out, axis, 0), np.moveaxis(kernel, axis, 0)
+    for r in range(n):
+        if 2 * r == n:
+            target[r % extent] += source[r] / 2
+            target[-r % extent] += source[r] / 2
+        else:
+            target[(r if 2 * r < n else r - n) % extent] += source[r]
+    return out
 
 
 def between(baselines: Sequence[Baseline], kappa: float, lam: float) -> Baseline:

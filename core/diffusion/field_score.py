@@ -25,7 +25,7 @@ class FieldScore:
     With the denoiser ``D(x̃, σ̃) = B + σ̃² c(x̃, σ̃)`` at x̃ = x/f, σ̃ = √Ξ/f the score is ``(f D - x)/Ξ``, that of the
     baseline plus ``c/f``. Above the trained levels c is 0; below them it is that of the lowest. The baseline is
     evaluated in the precision of x, the network in float32. Fields pass through in blocks of fixed size, so that the
-    score of one does not depend on the others.
+    score of the first ones does not depend on how many there are.
     """
 
     def __init__(self, model: FieldModel, baseline: Baseline) -> None:
