@@ -25,7 +25,7 @@ from panel.io.state import state as panel_state
 from core.devices import describe, pick_device
 from dashboard import style
 from dashboard.address import Address
-from dashboard.pages import ROOMS, Room
+from dashboard.pages import FORMER, ROOMS, Room
 
 log = logging.getLogger(__name__)
 LOGO = Path(__file__).parent.parent / "assets" / "logo.svg"
@@ -164,6 +164,7 @@ def build_page(search: str = "") -> tuple[pmui.Page, Shell]:
     """The page for a query such as ``?page=one&seed=3`` and the shell behind it."""
     shell = Shell(search)
     name = shell.address.get("page", "home") or "home"
+    name = FORMER.get(name, name)
     room = ROOMS.get(name)
     content = _content(room, shell) if room else _unknown(name)
     header = pn.pane.HTML(stylesheets=[style.HEADER_CSS], sizing_mode="stretch_width", margin=0)

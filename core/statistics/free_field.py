@@ -48,3 +48,20 @@ def effective_mass(slices: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = (slices[..., :-2] + slices[..., 2:]) / (2 * slices[..., 1:-1])
         return np.arccosh(np.where(ratio >= 1, ratio, np.nan))
+
+
+def free_observables(propagator: np.ndarray) -> dict[str, float]:
+    """What `core.statistics.measure` calls its observables, exactly, for a Gaussian field with this G_p.
+
+    ``propagator`` (*event) is ⟨|φ_p|²⟩/V. The law of M is N(0, G_0/V), every cumulant of a site beyond κ_2 is 0, and
+    ⟨S⟩/V = ½.
+    """
+    zero, phi2 = float(propagator.flat[0]), float(propagator.mean())
+    return {
+        "phi2": phi2,
+        "abs_m": float(np.sqrt(2 * zero / (np.pi * propagator.size))),
+        "chi": zero * (1 - 2 / np.pi),
+        "binder": 0.0,
+        "action": 0.5,
+        **{f"kappa{n}": phi2 if n == 2 else 0.0 for n in (2, 4, 6, 8)},
+    }

@@ -37,10 +37,13 @@ ROOMS: dict[str, Room] = {
             "dashboard.pages.lattice",
         ),
         Room(
-            "field",
-            "Field",
-            "Make φ⁴ configurations on a lattice, dissolve them into noise and bring them back.",
-            "dashboard.pages.field",
+            "diffusion",
+            "Diffusion",
+            "Dissolve φ⁴ fields into noise and make new ones out of it with a learned score; steer its couplings.",
+            "dashboard.pages.diffusion",
         ),
     )
 }
+
+FORMER = {"field": "diffusion"}
+"""Former names of rooms, which addresses may still have."""

@@ -170,7 +170,7 @@ def settle(page) -> None:
     page.wait_for_function(f"({BUSY})() === 'false'")
 
 
-@pytest.mark.parametrize("room", ["one", "field"])
+@pytest.mark.parametrize("room", ["one", "diffusion"])
 def test_from_opening_to_the_first_moving_frame(browser, server, table, room):
     def visit(context) -> float:
         page = context.new_page()
@@ -245,7 +245,7 @@ def test_from_a_text_to_the_picture(page, server, table, name):
     table.append((f"{name}: Enter to picture", f"{statistics.median(found):.0f} ms (up to {found[-1]:.0f} ms)"))
 
 
-@pytest.mark.parametrize("room", ["one", "field"])
+@pytest.mark.parametrize("room", ["one", "diffusion"])
 def test_playing_is_smooth_and_free_for_the_server(page, server, table, room):
     page.add_init_script(FIRST_FRAME)
     page.goto(f"{server.address}?page={room}")

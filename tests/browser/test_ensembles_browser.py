@@ -96,7 +96,7 @@ def test_an_ensemble_is_made_listed_measured_downloaded_and_deleted(page, dashbo
     assert library.list() == []
 
 
-def test_an_ensemble_goes_to_the_page_field(page, dashboard, library):
+def test_an_ensemble_goes_to_the_page_diffusion(page, dashboard, library):
     page.goto(f"{dashboard}?page=lattice&tab=keep&L=16&kappa=0.21")
     form(page, "called").fill(NAME)
     form(page, "called").press("Enter")
@@ -104,6 +104,6 @@ def test_an_ensemble_goes_to_the_page_field(page, dashboard, library):
     form(page, "configurations").press("Enter")
     page.get_by_role("button", name="Make ensemble").click()
     expect(page.locator(".keep-message")).to_contain_text(f"“{NAME}” is in the library", timeout=LONG)
-    page.get_by_role("link", name="Use on page Field").click()
+    page.get_by_role("link", name="Use on page Diffusion").click()
     expect(page.get_by_text(f"configurations of “{NAME}” from the library")).to_be_visible(timeout=LONG)
     assert "ensemble=from+the+browser" in page.url

@@ -75,8 +75,8 @@ def test_text_stands_out_from_its_ground(page, dashboard, theme):
 
 def test_buttons_are_named_by_their_labels(page, dashboard):
     """What a button does is its description, not its name."""
-    opened(page, f"{dashboard}?page=field&L=16&configurations=32&trajectories=60&paths=32&steps=20")
-    button = page.get_by_role("button", name="Broken, κ = 0.40", exact=True)
+    opened(page, f"{dashboard}?page=diffusion&L=16&configurations=32&sweeps=60&paths=32&steps=20")
+    button = page.get_by_role("button", name="κ = 0.40", exact=True)
     expect(button).to_be_visible()
     assert "λ = 0.022" in (button.get_attribute("title") or "")
     button.click()

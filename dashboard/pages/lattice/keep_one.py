@@ -167,8 +167,10 @@ class OneEnsemble:
         if address := self.downloads.offer(entry.path):
             links.append(f'<a class="control-keep-download" href="{address}" download>Download NetCDF</a>')
         if len(entry.shape) == 2:
-            query = {"page": "field", "ensemble": entry.name} | ({"theme": "dark"} if self.shell.dark else {})
-            links.append(f'<a class="control-keep-field" href="?{html.escape(urlencode(query))}">Use on page Field</a>')
+            query = {"page": "diffusion", "ensemble": entry.name} | ({"theme": "dark"} if self.shell.dark else {})
+            links.append(
+                f'<a class="control-keep-field" href="?{html.escape(urlencode(query))}">Use on page Diffusion</a>'
+            )
         self.links.object = f'<div class="links">{"".join(links)}</div>'
 
     def _measure(self, entry: Entry, token: Token) -> Iterator[tuple[Entry, Measurement | None]]:

@@ -22,6 +22,10 @@ def equations(theory: Any, schedule: Schedule, solver: str) -> str:
         "pc": r"\text{ancestral step, then Langevin steps } x \leftarrow x + \epsilon s + \sqrt{2\epsilon}\,\eta",
         "multistep": r"x_s = \frac{x_t + (1 - e^{-h})(f\hat x_0 - x_t)}{a},\quad \hat x_0 \text{ from two steps},\;"
         r" e^{-h} = a\sqrt{\Xi_s/\Xi_t}",
+        "exponential": r"x_s = \frac{x_t + (1 - e^{-h})(f\mu - x_t)}{a}\ \text{in each mode},\quad"
+        r" f\mu = x + V s,\; V = f^2 G_p + \Xi,\; e^{2h} = \frac{V_t}{a^2 V_s}",
+        "exponential-sde": r"x_s = \frac{x_t + (1 - e^{-2h})(f\mu - x_t)}{a} + \sqrt{\frac{V_s \Xi_{t,s}}{V_t}}\,\eta"
+        r"\ \text{in each mode},\quad f\mu = x + V s,\; V = f^2 G_p + \Xi,\; e^{2h} = \frac{V_t}{a^2 V_s}",
     }
     rows = [
         rf"\text{{law}} &\quad {theory.latex()}",

@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from dashboard.pages.field import ensembles
+from dashboard.pages.diffusion import ensembles
+from dashboard.pages.diffusion.play import PlayView
+from dashboard.pages.diffusion.view import DiffusionView
 from dashboard.pages.one.view import OneView
 from dashboard.shell import Shell
 
@@ -50,3 +52,17 @@ def shells():
 def one(shells) -> Callable[[str], OneView]:
     """``one("sigma=5")`` is the page *One degree of freedom* at this address."""
     return lambda query="": OneView(shells(f"?page=one&{query}"))
+
+
+def play_tab(shell: Shell) -> PlayView:
+    """The tab *Play* of the page *Diffusion* of a session."""
+    tab = DiffusionView(shell).tab("play")
+    assert isinstance(tab, PlayView)
+    return tab
+
+
+@pytest.fixture
+def play(shells) -> Callable[[str], PlayView]:
+    """``play("kappa=0.21")`` is the tab *Play* of the page *Diffusion* at this address, with a small lattice."""
+    small = "L=16&configurations=64&sweeps=60&paths=64&model="
+    return lambda query="": play_tab(shells(f"?page=diffusion&{small}&{query}"))

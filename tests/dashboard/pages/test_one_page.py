@@ -15,7 +15,7 @@ from core.jobs import Token
 from core.statistics.format import thousands
 from core.theories.registry import make_target
 from dashboard.address import decode, encode
-from dashboard.pages.field.state import FieldState
+from dashboard.pages.diffusion.state import DiffusionState
 from dashboard.pages.one.picture import FAST, full_quality, paint
 from dashboard.pages.one.state import OneState
 from dashboard.pages.one.table import table_html, table_rows
@@ -164,7 +164,7 @@ def states(kind: type[param.Parameterized]) -> st.SearchStrategy[dict]:
     return st.fixed_dictionaries({name: values(kind.param[name]) for name in kind.param if name != "name"})
 
 
-@pytest.mark.parametrize("kind", [OneState, FieldState])
+@pytest.mark.parametrize("kind", [OneState, DiffusionState])
 def test_the_address_reproduces_every_state(kind):
     @settings(max_examples=60, deadline=None)
     @given(states(kind))
@@ -183,7 +183,7 @@ def test_the_address_reproduces_every_state(kind):
     check()
 
 
-@pytest.mark.parametrize("kind", [OneState, FieldState])
+@pytest.mark.parametrize("kind", [OneState, DiffusionState])
 def test_the_address_keeps_all_digits(kind):
     for name, parameter in kind.param.objects("existing").items():
         if isinstance(parameter, param.Number) and not isinstance(parameter, param.Integer):

@@ -1,4 +1,4 @@
-"""The page *Field* with an ensemble of the library instead of one made on the spot."""
+"""The page *Diffusion* with an ensemble of the library instead of one made on the spot."""
 
 import numpy as np
 import pytest
@@ -8,12 +8,13 @@ from core.ensembles.library import Library
 from core.ensembles.make import make_ensemble
 from core.ensembles.request import EnsembleRequest
 from core.theories.phi4 import Phi4
-from dashboard.pages.field import library as field_library
-from dashboard.pages.field.library import choices, load, stored
-from dashboard.pages.field.view import OF_THE_FILE, FieldView
+from dashboard.pages.diffusion import library as field_library
+from dashboard.pages.diffusion.library import choices, load, stored
+from dashboard.pages.diffusion.sidebar import OF_THE_FILE
+from tests.dashboard.pages.conftest import play_tab
 
 FAST = {"step_size": 0.2, "n_steps": 5}
-SMALL = "L=32&configurations=64&trajectories=100&paths=32&steps=30"
+SMALL = "L=32&configurations=64&sweeps=60&paths=32&model="
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def keep(library):
 
 @pytest.fixture
 def field(shells, library):
-    return lambda query="": FieldView(shells(f"?page=field&{SMALL}&{query}"))
+    return lambda query="": play_tab(shells(f"?page=diffusion&{SMALL}&{query}"))
 
 
 def test_it_is_dissolved_and_its_couplings_are_adopted(keep, field, wait):
@@ -46,23 +47,23 @@ def test_it_is_dissolved_and_its_couplings_are_adopted(keep, field, wait):
     view = field("ensemble=mine")
     assert (view.state.kappa, view.state.lam, view.state.L) == (0.22, 0.022, 16)
     wait(lambda: not view.stage.busy)
-    run, _ = view.run
+    run = view.outcome.run
     shown = run.forward.fields[0]
     assert all(any(np.array_equal(x, y) for y in kept.reshape(-1, 16, 16)) for x in shown)
     assert "**Data.** 48 configurations of “mine” from the library: φ⁴ on 16 × 16, κ = 0.22" in view.text.object
-    assert all(view.widgets[name].disabled for name in OF_THE_FILE)
+    assert all(view.controls.widgets[name].disabled for name in OF_THE_FILE)
 
 
 def test_it_is_chosen_on_the_page_and_left_again(keep, field, wait):
     keep("mine", kappa=0.22)
     view = field("kappa=0.25")
-    assert list(view.widgets["ensemble"].options.values()) == ["", "mine"]
+    assert list(view.controls.widgets["ensemble"].options.values()) == ["", "mine"]
     wait(lambda: not view.stage.busy)
     assert "Data" not in view.text.object
     view.state.ensemble = "mine"
     wait(lambda: not view.stage.busy and "mine" in view.text.object)
     view.state.ensemble = ""
-    assert not view.widgets["kappa"].disabled
+    assert not view.controls.widgets["kappa"].disabled
     wait(lambda: not view.stage.busy and "mine" not in view.text.object)
     assert view.state.kappa == 0.22
 
@@ -82,13 +83,13 @@ def test_lattices_and_couplings_beyond_the_controls_work(keep, field, wait):
     wait(lambda: not view.stage.busy)
     assert view.stage.error == ""
     assert "6 × 10, κ = 0.02" in view.text.object
-    assert view.run[0].forward.fields.shape[2:] == (6, 10)
+    assert view.outcome.run.forward.fields.shape[2:] == (6, 10)
 
 
 def test_one_that_is_not_there_is_told(keep, shells, wait):
     keep("mine")
-    shell = shells(f"?page=field&{SMALL}&ensemble=other")
-    view = FieldView(shell)
+    shell = shells(f"?page=diffusion&{SMALL}&ensemble=other")
+    view = play_tab(shell)
     assert "ensemble = &#x27;other&#x27; in the address cannot be used" in shell.messages[0].object
     assert view.state.ensemble == ""
 

@@ -12,7 +12,7 @@ import torch
 from core.ensembles.files import open_ensemble
 from core.ensembles.library import Library
 from core.theories.phi4 import Phi4
-from dashboard.pages.field.state import MADE_HERE
+from dashboard.pages.diffusion.state import MADE_HERE
 
 MOST = 1024
 """Configurations that are read, as many as can be dissolved."""

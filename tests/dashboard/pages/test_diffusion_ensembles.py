@@ -9,21 +9,21 @@ import torch
 from core.contracts import Cancelled
 from core.jobs import Token
 from core.noise import Noise
-from core.samplers.ensemble import thermalise
+from core.samplers.ensemble import thermalise_by_clusters
 from core.theories.phi4 import Phi4
-from dashboard.pages.field import ensembles
-from dashboard.pages.field.ensembles import Ensemble, Request, make
+from dashboard.pages.diffusion import ensembles
+from dashboard.pages.diffusion.ensembles import Ensemble, Request, make
 
 
 def counted(monkeypatch) -> list[Phi4]:
     """The theory of each computation that begins from now on."""
-    begun, usual = [], ensembles.thermalise
+    begun, usual = [], ensembles.thermalise_by_clusters
 
     def thermalise(theory, *arguments, **options):
         begun.append(theory)
         return usual(theory, *arguments, **options)
 
-    monkeypatch.setattr(ensembles, "thermalise", thermalise)
+    monkeypatch.setattr(ensembles, "thermalise_by_clusters", thermalise)
     return begun
 
 
@@ -43,7 +43,7 @@ def test_sessions_that_wait_for_one_ensemble_share_its_computation(monkeypatch):
         done = [report.done for report in reports[:-1]]
         assert done == sorted(set(done))
     assert not ensembles._making
-    *_, alone = thermalise(request.theory, 64, Noise(7).of("ensemble"), 150, every=ensembles.EVERY)
+    *_, alone = thermalise_by_clusters(request.theory, 64, Noise(7).of("ensemble"), 150, every=ensembles.EVERY)
     assert torch.equal(seen[0][-1].fields, alone.fields)
 
 

@@ -12,13 +12,13 @@ import torch
 from core.contracts import Cancelled
 from core.jobs import Token
 from core.noise import Noise
-from core.samplers.ensemble import Thermalisation, thermalise
+from core.samplers.ensemble import Thermalisation, thermalise_by_clusters
 from core.theories.phi4 import Phi4
 
-KEPT = 12
+KEPT = 16
 """Ensembles in memory, the longest unused dropped first (4 MB each at 1024 × 32²)."""
 EVERY = 10
-"""Trajectories between reports."""
+"""Cluster updates between reports."""
 POLL = 0.1
 """Seconds after which a session that waits for another's turn looks whether it is still wanted, and what is new."""
 DRIFTING = 4.0
@@ -31,7 +31,7 @@ class Request:
 
     theory: Phi4
     configurations: int
-    trajectories: int
+    sweeps: int
     seed: int
 
 
@@ -56,7 +56,7 @@ class Ensemble:
             return None
         return (
             f"The chains still move as a body ({drift:.1f} standard errors between the last two quarters of the run): "
-            "this ensemble is not in equilibrium. Take more HMC trajectories."
+            "this ensemble is not in equilibrium. Take more cluster updates."
         )
 
 
@@ -70,11 +70,11 @@ class _Making:
         self.turn = threading.Lock()
         self.wanted = _AnyOf()
         self.report: Thermalisation | None = None
-        self.reports = thermalise(
+        self.reports = thermalise_by_clusters(
             request.theory,
             request.configurations,
             Noise(request.seed).of("ensemble"),
-            request.trajectories,
+            request.sweeps,
             every=EVERY,
             token=self.wanted,
         )

@@ -1,0 +1,48 @@
+"""The trained networks that the page offers: the shipped ones and those of the library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.diffusion.field_model import FieldModel, load_cached, shipped
+from core.diffusion.model_library import ModelLibrary
+from dashboard.pages.diffusion.state import NO_MODEL
+
+OWN = "library:"
+"""How the names of models of the library begin, so that they differ from those of the shipped ones."""
+FAVOURITES = ("conditioned", "k0.27")
+"""What the name of the model that a visitor meets ends with, the first that there is."""
+
+
+def _files() -> dict[str, Path]:
+    return shipped() | {OWN + path.stem: path for path in ModelLibrary().list()}
+
+
+def choices() -> dict[str, str]:
+    """Titles and names of the models, and of none."""
+    return {**{_title(name): name for name in _files()}, NO_MODEL: ""}
+
+
+def default() -> str:
+    """The name of the model that a visitor meets; empty where nothing is shipped."""
+    names = list(_files())
+    return next((n for end in FAVOURITES for n in names if n.endswith(end) and not n.startswith(OWN)), "")
+
+
+def model(name: str) -> FieldModel:
+    """A model by its name. ValueError with a sentence for one that is gone or damaged."""
+    path = _files().get(name)
+    if path is None:
+        raise ValueError(f"there is no model {name!r}; choose another one")
+    try:
+        return load_cached(path)
+    except OSError as problem:
+        raise ValueError(f"the model {name!r} cannot be read: {problem}") from None
+
+
+def _title(name: str) -> str:
+    if name.startswith(OWN):
+        return f"Trained here: {name.removeprefix(OWN)}"
+    size, _, rest = name.removeprefix("phi4_L").partition("_")
+    what = "conditioned on κ" if rest == "conditioned" else f"κ = {float(rest.removeprefix('k')):.2f}"
+    return f"Shipped: {what}, {size} × {size}"

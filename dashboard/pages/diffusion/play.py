@@ -1,0 +1,212 @@
+"""The tab *Play*: an ensemble is made in view, dissolved, and made again out of noise."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from core.jobs import Token
+from core.samplers.ensemble import Thermalisation
+from core.statistics.format import thousands
+from dashboard.live import Live, sentence
+from dashboard.pages.diffusion.ensembles import Ensemble, Request
+from dashboard.pages.diffusion.library import Stored, StoredEnsemble, stored
+from dashboard.pages.diffusion.rows import Row
+from dashboard.pages.diffusion.scene import run_scene, thermalising_scene
+from dashboard.pages.diffusion.sidebar import Sidebar
+from dashboard.pages.diffusion.state import DiffusionState
+from dashboard.pages.diffusion.table import TABLE_CSS, table_html
+from dashboard.pages.diffusion.work import Event, Outcome, source, work
+from dashboard.pages.one.equations import equations
+from dashboard.shell import Shell
+from dashboard.stage import Scene, Stage
+
+WATCHED = (
+    "kappa", "lam", "L", "model", "score", "baseline", "ensemble", "configurations", "sweeps", "seed", "fit_level",
+    "schedule", "sigma", "beta_min", "beta_max", "drawn", "keep_variance",
+    "solver", "grid", "steps", "paths", "prior", "correction", "correction_steps",
+)  # fmt: skip
+"""What a run depends on."""
+LOOKS = ("view", "group", "shown")
+"""What only its picture depends on."""
+PICTURE_EVERY = 0.08
+"""Seconds between pictures of thermalising chains."""
+PATIENCE = 0.5
+"""Seconds without a picture of the present setting after which thermalising chains are shown."""
+HEIGHT = "max(430px, calc(100vh - 150px))"
+
+
+class PlayView:
+    """One session's runs, their stage and their table."""
+
+    def __init__(self, shell: Shell, state: DiffusionState) -> None:
+        self.state = state
+        self.controls = Sidebar(shell, state)
+        self.sidebar = self.controls.cards
+        self.stage = Stage(
+            height=None, sizing_mode="stretch_both", min_height=400, margin=(0, 4), dark=shell.param.dark,
+            label="A lattice field dissolves into noise and re-forms",
+        )  # fmt: skip
+        self.note = pn.pane.Alert("", alert_type="warning", visible=False, margin=(0, 10), sizing_mode="stretch_width")
+        self.equation = pn.pane.LaTeX("", renderer="mathjax", margin=(12, 14, 4, 14), sizing_mode="stretch_width")
+        self.table = pn.pane.HTML("", sizing_mode="stretch_width", margin=(4, 14), stylesheets=[TABLE_CSS])
+        self.text = pn.pane.Markdown("", margin=(0, 14), sizing_mode="stretch_width")
+        self.main = [self._layout()]
+        self.live = Live(self._deliver, self._fail)
+        self.outcome: Outcome | None = None
+        self._played = False
+        self._open = False
+        self._asked = ""  # the setting of the present request
+        shell.on_close(self.live.close)
+        shell.on_leave(self._left)
+        state.param.watch(self._adopt, "ensemble")
+        state.param.watch(self._changed, list(WATCHED))
+        state.param.watch(self._redraw, list(LOOKS))
+        self._adopt()
+
+    def open(self) -> None:
+        """The tab has come to the front: its run goes on, where it is not there yet."""
+        self._open = True
+        if self._setting() != self._asked:
+            self.refresh()
+
+    def rest(self) -> None:
+        """The tab is hidden: nothing is computed."""
+        self._open = False
+        self._left()
+
+    def _left(self) -> None:
+        self.live.cancel()
+        if self.stage.busy:
+            self._asked = ""
+
+    def _layout(self) -> Any:
+        top = pn.FlexBox(
+            pn.Row(self._switch("view"), self._switch("shown"), margin=0), self._switch("group"),
+            justify_content="space-between", gap="0px 8px", margin=0, sizing_mode="stretch_width",
+        )  # fmt: skip
+        picture = pn.FlexBox(
+            self.stage, margin=0, sizing_mode="stretch_width", styles={"height": HEIGHT, "flex": "none"}
+        )
+        below = pn.Column(self.table, sizing_mode="stretch_width", margin=0, styles={"overflow-x": "auto"})
+        items = self.note, top, picture, below, self.equation, self.text
+        return pn.Column(*items, sizing_mode="stretch_width", margin=0)
+
+    def _switch(self, name: str) -> Any:
+        return pmui.RadioButtonGroup.from_param(
+            self.state.param[name],
+            css_classes=[f"control-{name}"],
+            size="small",
+            margin=(4, 6),
+            label="",
+            color="primary",
+            sx={"& .MuiToggleButton-root": {"whiteSpace": "nowrap", "py": "4px", "fontSize": "13px"}},
+        )
+
+    def _adopt(self, *_: Any) -> None:
+        """Take the couplings of an ensemble of the library, as far as the controls reach."""
+        if not self.state.ensemble:
+            return
+        with suppress(ValueError, OSError), pn.io.hold():
+            theory = stored(str(self.state.ensemble)).theory
+            for name, value in (("kappa", theory.kappa), ("lam", theory.lam), ("L", theory.event[0])):
+                with suppress(ValueError):
+                    setattr(self.state, name, value)
+
+    def _changed(self, *_: Any) -> None:
+        if self._open:
+            self.refresh()
+
+    def _setting(self) -> str:
+        return repr([getattr(self.state, name) for name in WATCHED])
+
+    def refresh(self) -> None:
+        """Make what the state asks for: the ensemble if it is new, then both processes and the table."""
+        self._asked = self._setting()
+        state = DiffusionState(**{name: getattr(self.state, name) for name in WATCHED})  # what the worker reads
+        try:
+            origin = source(state)
+            if state.schedule == "drawn":
+                state.make_schedule()
+        except (ValueError, OSError) as problem:
+            self.live.cancel()
+            self._fail(problem)
+            return
+        self.stage.busy = True
+        self.table.styles = {"opacity": "0.35"}  # it still belongs to what was there before
+        self.live.submit(partial(self._stages, state, origin))
+
+    def _stages(self, state: DiffusionState, origin: Request | Stored, token: Token) -> Iterator[tuple[Event, Any]]:
+        began, last, pictured = time.monotonic(), 0.0, False
+        for event in work(state, origin, token):
+            if isinstance(event, Thermalisation):
+                now = time.monotonic()
+                if now - last < PICTURE_EVERY or now - began < PATIENCE:
+                    continue
+                last = now
+                if not pictured:
+                    self.stage.push(thermalising_scene(event, int(self.state.shown)))  # type: ignore[arg-type]
+                yield event, None
+            elif isinstance(event, Outcome):
+                pictured = True
+                scene = self._scene(event)
+                scene.block  # noqa: B018  packed here, off the loop
+                yield event, scene
+            else:
+                yield event, None
+
+    def _scene(self, outcome: Outcome) -> Scene:
+        report = outcome.data.report if isinstance(outcome.data, Ensemble) else None
+        look = str(self.state.view), str(self.state.group), int(self.state.shown)  # type: ignore[arg-type]
+        return run_scene(outcome.run, outcome.schedule, report, *look)
+
+    def _deliver(self, result: tuple[Event, Any]) -> None:
+        event, scene = result
+        with pn.io.hold():
+            if isinstance(event, Thermalisation):
+                self.stage.status = f"cluster update {event.done} of {event.total}"
+            elif isinstance(event, Outcome):
+                self._show(event, scene)
+            else:
+                self._finish(event)
+
+    def _show(self, outcome: Outcome, scene: Scene) -> None:
+        self.outcome = outcome
+        self.stage.show(scene)
+        count = thousands(len(outcome.run.generated))
+        self.stage.status = f"{'' if outcome.last else 'preview · '}{count} configurations"
+        self.stage.busy = not outcome.last
+        if not self._played:
+            self._played = self.stage.playing = True
+        warnings = [w for w in (outcome.data.warning, *outcome.run.warnings) if w]
+        self.note.param.update(object=" ".join(warnings), visible=bool(warnings))
+        self.text.object = explanation(outcome)
+        self.equation.object = equations(outcome.data.theory, outcome.schedule, str(self.state.solver))
+        self.controls.doubt(outcome.score)
+
+    def _finish(self, rows: list[Row]) -> None:
+        self.table.param.update(object=table_html(rows), styles={"opacity": "1"})
+
+    def _redraw(self, *_: Any) -> None:
+        if self.outcome is not None:
+            self.stage.show(self._scene(self.outcome))
+
+    def _fail(self, error: Exception) -> None:
+        self._asked = ""
+        self.stage.param.update(error=sentence(error), busy=False)
+
+
+def explanation(outcome: Outcome) -> str:
+    """In Markdown: where the data and the score come from, and how far the noise reaches."""
+    run, schedule = outcome.run, outcome.schedule
+    data = f"{outcome.data.describe()} " if isinstance(outcome.data, StoredEnsemble) else ""
+    return (
+        f"{data}**Score.** {outcome.score.text} The noise runs from σ̃ = {run.levels.low:.2g} to "
+        f"{float(schedule.sigma(schedule.t_max)):.3g}; the largest mode spreads over {run.levels.high / 2:.3g}."
+    )

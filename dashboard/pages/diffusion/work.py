@@ -1,0 +1,128 @@
+"""What is computed for one setting of the page, in a thread of the pool: quick first, then in full, then the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from core.contracts import ScoreModel
+from core.diffusion.field_gaussian import FieldGaussianScore
+from core.diffusion.field_run import FieldRun, run_field
+from core.jobs import Token
+from core.samplers.ensemble import Thermalisation
+from core.schedule import Schedule
+from core.theories.phi4 import Phi4
+from dashboard.pages.diffusion import models
+from dashboard.pages.diffusion.ensembles import Ensemble, Request, make
+from dashboard.pages.diffusion.library import Stored, StoredEnsemble, load, stored
+from dashboard.pages.diffusion.rows import Row, rows
+from dashboard.pages.diffusion.state import SHOWN, DiffusionState
+
+QUICK_CHAINS, QUICK_PATHS, QUICK_STEPS = 64, 16, 12
+FRAMES = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """What drives the backward process: ``model``, its Gaussian part, and a sentence on where both come from.
+
+    ``kind`` is 'learned', 'gaussian' or 'exact'; ``doubt`` a sentence where a learned one is used outside its training.
+    """
+
+    model: ScoreModel
+    gaussian: FieldGaussianScore
+    kind: str
+    text: str
+    doubt: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A forward and a backward process; ``last`` where there is nothing better to come."""
+
+    run: FieldRun
+    schedule: Schedule
+    data: Ensemble | StoredEnsemble
+    score: Score
+    last: bool
+
+
+Event = Thermalisation | Outcome | list[Row]
+
+
+def source(state: DiffusionState) -> Request | Stored:
+    """Where the data come from; ValueError or OSError with a sentence where they cannot."""
+    if state.ensemble:
+        return stored(str(state.ensemble))
+    numbers = (int(getattr(state, name)) for name in ("configurations", "sweeps", "seed"))
+    return Request(state.theory(), *numbers)
+
+
+def score_of(state: DiffusionState, theory: Phi4, fields: torch.Tensor) -> Score:
+    """The score that the state asks for, on the lattice of the data. ValueError with a sentence where there is none."""
+    if state.score == "exact":
+        if theory.lam != 0:
+            raise ValueError(
+                f"the exact score is known for the free field alone, and λ is {theory.lam:g}; set λ = 0 or choose "
+                "another score"
+            )
+        gaussian = FieldGaussianScore(theory.free_propagator())
+        return Score(gaussian, gaussian, "exact", "The exact score of the free field, from its propagator.")
+    if not state.model:
+        gaussian = FieldGaussianScore.fit(fields)
+        text = (
+            f"{gaussian.describe()} It knows the two-point function alone, so κ₂ comes back; what is missing in κ₄, κ₆ "
+            "and κ₈ is interaction, which a learned score has to supply."
+        )
+        return Score(gaussian, gaussian, "gaussian", text)
+    model = models.model(str(state.model))
+    doubt = model.trusts(theory.kappa, theory.lam)
+    # Outside the training the model has no baseline of its own to offer.
+    refitted = FieldGaussianScore.fit(fields) if doubt or state.baseline == "refitted" else None
+    score = model.at(theory.event, theory.kappa, theory.lam, gaussian=refitted)
+    if state.score == "gaussian":
+        text = f"The Gaussian baseline of the model, {score.source}. {score.gaussian.describe()}"
+        return Score(score.gaussian, score.gaussian, "gaussian", text)
+    return Score(score, score.gaussian, "learned", score.describe(), doubt)
+
+
+def work(state: DiffusionState, origin: Request | Stored, token: Token) -> Iterator[Event]:
+    """Reports while chains thermalise, a quick picture, the one that was asked for, and its table."""
+    paths, steps = int(state.paths), int(state.steps)  # type: ignore[arg-type]
+    quick = (min(QUICK_PATHS, paths), min(QUICK_STEPS, steps))
+    if isinstance(origin, Stored):
+        data = load(origin)
+    else:
+        few = Request(origin.theory, min(QUICK_CHAINS, origin.configurations), origin.sweeps, origin.seed)
+        data = yield from _made(few, token)
+    if quick != (paths, steps):
+        yield _outcome(state, data, *quick, False, token)
+    if isinstance(origin, Request):
+        data = yield from _made(origin, token)
+    outcome = _outcome(state, data, paths, steps, True, token)
+    yield outcome
+    yield rows(state, outcome.run, outcome.schedule, outcome.score.kind, outcome.score.gaussian, data, token)
+
+
+def _made(request: Request, token: Token) -> Iterator[Thermalisation]:
+    """Reports of an ensemble that is made; returns the ensemble."""
+    for found in make(request, token):
+        if isinstance(found, Ensemble):
+            return found
+        yield found
+    raise AssertionError("an ensemble ends its making")
+
+
+def _outcome(
+    state: DiffusionState, data: Ensemble | StoredEnsemble, paths: int, steps: int, last: bool, token: Token
+) -> Outcome:
+    score = score_of(state, data.theory, data.fields)
+    schedule = state.schedule_for(score.gaussian)
+    run = run_field(
+        data.fields, schedule, gaussian=score.gaussian, score=score.model, solver=str(state.solver),
+        grid=str(state.grid), prior=str(state.prior), seed=int(state.seed),  # type: ignore[arg-type]
+        paths=paths, steps=steps, frames=FRAMES, shown=SHOWN, token=token,
+    )  # fmt: skip
+    return Outcome(run, schedule, data, score, last)
