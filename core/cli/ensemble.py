@@ -5,18 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.cli.arguments import Parser, extent, number, seed, warn, whole_number
+from core.cli.interrupt import stopping_at_interrupt
 
 if TYPE_CHECKING:
     from core.ensembles.make import Progress, Report, Result
     from core.ensembles.request import EnsembleRequest
-    from core.jobs import Token
 
 # The names are spelled out here because asking the engine for them would import torch.
 THEORIES = ("phi4",)
@@ -119,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     torch.set_num_threads(1)  # chains are shared by the threads of the engine instead
     request, token = request_of(arguments), Token()
-    with _stopping_at_interrupt(token), _bar(request.configs) as show:
+    with stopping_at_interrupt(token), _bar(request.configs) as show:
         try:
             result = make_ensemble(request, arguments.out, arguments.resume, arguments.force, show, token)
         except FileExistsError as error:
@@ -202,18 +201,3 @@ def _bar(configs: int) -> Iterator[Report]:
             bar.update(task, description=progress.phase, completed=progress.work, total=total, **fields)
 
         yield show
-
-
-@contextmanager
-def _stopping_at_interrupt(token: Token) -> Iterator[None]:
-    """Ctrl-C asks the run to stop and to write what it has; a second one ends the process."""
-
-    def stop(*_: Any) -> None:
-        token.cancel()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

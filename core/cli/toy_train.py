@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.cli.arguments import ONE_DIMENSION, TWO_DIMENSIONS, add_target, make, positive, seed, whole_number
+from core.cli.interrupt import stopping_at_interrupt
 from core.cli.toy import DEVICES
 
 if TYPE_CHECKING:
@@ -59,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     from core.jobs import Token
 
     token = Token()
-    with _stopping_at_interrupt(token):
+    with stopping_at_interrupt(token):
         _train(trainer, arguments.minutes, token)
         trainer.save(out, force=arguments.force or arguments.resume)
     loss = f", loss {trainer.history[-1][1]:.5f}" if trainer.history else ""
@@ -105,13 +103,3 @@ def _train(trainer: Trainer, minutes: float | None, token: Token) -> None:
 
         trainer.run(minutes=minutes, callback=show, token=token)
         progress.update(bar, completed=trainer.step)
-
-
-@contextmanager
-def _stopping_at_interrupt(token: Token) -> Iterator[None]:
-    # An exception in the middle of a step would leave weights and optimiser at odds.
-    before = signal.signal(signal.SIGINT, lambda *_: token.cancel())
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

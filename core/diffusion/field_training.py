@@ -211,6 +211,11 @@ class FieldTrainer:
         self._device_propagators = {event: p.to(self.device) for event, p in self._propagators.items()}
 
     @property
+    def parameters(self) -> int:
+        """Number of the network's weights."""
+        return sum(p.numel() for p in self._network.parameters())
+
+    @property
     def finished(self) -> bool:
         """Whether there is nothing left to do: all steps are done, or it was stopped for good (see ``ended``)."""
         return bool(self.ended) or (self.steps is not None and self.step >= self.steps)
