@@ -7,6 +7,7 @@ import torch
 from core.contracts import Cancelled
 from core.diffusion.field_gaussian import FieldGaussianScore, propagator
 from core.diffusion.field_noise import schedule_reaching
+from core.diffusion.field_prediction import along_axes
 from core.diffusion.field_run import MAX_FRAMES, field_stages, run_field
 from core.jobs import Token
 from core.noise import Noise
@@ -80,6 +81,90 @@ def test_forward_cumulants_follow_the_prediction(schedule):
     assert np.all(measured.value[:, [1, 3, 5, 7]] == 0)
     f = schedule.f(run.forward.times)
     np.testing.assert_allclose(predicted.error[:, 4], predicted.error[0, 4] * f**4)
+
+
+@pytest.mark.parametrize("solver", ["exponential", "exponential-sde"])
+@pytest.mark.parametrize("name", ["ve", "vp"])
+def test_every_frame_of_both_legs_is_predicted(solver, name):
+    """Free field with its own score: forward and backward leg have the same exact law at every time."""
+    schedule = schedule_reaching(name, 25.0)
+    run = run_field(FREE_FIELDS, schedule, gaussian=FREE, solver=solver, steps=12, paths=2000)
+    f, xi = schedule.f(run.forward.times)[:, None], schedule.xi(run.forward.times)[:, None]
+    exact = f**2 * along_axes(FREE.full) + xi
+    there = f**2 * np.fft.ifft2(FREE.full).real[:5, 0]
+    there[:, 0] += xi[:, 0]
+    for leg, order in ((run.forward, 1), (run.backward, -1)):
+        assert leg.structure.value.shape == (13, 5)
+        assert np.all(np.abs(leg.structure.value - exact[::order]) < SIGMAS * leg.structure.error)
+        assert np.all(np.abs(leg.correlator.value - there[::order]) < SIGMAS * leg.correlator.error)
+        np.testing.assert_allclose(leg.sigma, np.sqrt(xi / f**2)[::order, 0])
+    for prediction, values in ((run.prediction_structure, exact), (run.prediction_correlator, there)):
+        assert np.all(np.abs(prediction.value - values) < SIGMAS * prediction.error)
+    norm = run.backward.score_norm
+    np.testing.assert_allclose(run.score_prediction[:-1] ** -2, exact[::-1][:-1], rtol=1e-9)
+    assert np.all(np.abs(norm.value - run.score_prediction) < SIGMAS * norm.error)
+    assert np.isnan(run.forward.score_norm.value).all()
+    assert run.momenta.shape == (5,)
+    assert next(iter(run.crossing)) == "zero mode"
+
+
+def test_histograms_share_their_bins_at_equal_times():
+    run = run_field(FREE_FIELDS, VE(20.0), gaussian=FREE, solver="flow", grid="karras", paths=2000, frames=12)
+    forward, backward = run.forward, run.backward
+    np.testing.assert_array_equal(forward.times[1:], backward.times[::-1])  # the flow stops before t = 0
+    for name in ("site", "m"):
+        edges = getattr(forward, f"{name}_edges")
+        np.testing.assert_array_equal(edges[1:], getattr(backward, f"{name}_edges")[::-1])
+        for leg in (forward, backward):
+            density, width = getattr(leg, f"{name}_histogram"), np.diff(getattr(leg, f"{name}_edges"), axis=1)
+            np.testing.assert_allclose((density.value * width).sum(axis=1), 1.0, atol=2e-3)
+            middle = (getattr(leg, f"{name}_edges")[:, 1:] + getattr(leg, f"{name}_edges")[:, :-1]) / 2
+            variance = (density.value * width * middle**2).sum(axis=1)
+            exact = leg.cumulants.value[:, 2] if name == "site" else leg.structure.value[:, 0] / 64
+            np.testing.assert_allclose(variance, exact, rtol=0.02)
+
+
+class Counted:
+    """A score with a baseline, whose calls are counted and which may be off by a factor."""
+
+    def __init__(self, gaussian, factor=1.0):
+        self.gaussian, self.factor, self.calls = gaussian, factor, 0
+
+    def score(self, x, f=1.0, xi=0.0):
+        self.calls += len(x)
+        return self.factor * self.gaussian.score(x, f, xi)
+
+
+@pytest.mark.parametrize(("solver", "evaluations"), [("exponential", 10), ("flow", 20), ("ancestral", 10), ("pc", 19)])
+def test_any_score_drives_the_backward_process(solver, evaluations):
+    score = Counted(FREE)
+    run = run_field(FREE_FIELDS, VE(25.0), score=score, solver=solver, grid="karras", steps=10, paths=30)
+    assert run.gaussian is FREE
+    assert run.evaluations == evaluations
+    assert score.calls == 30 * evaluations
+    plain = run_field(FREE_FIELDS, VE(25.0), gaussian=FREE, solver=solver, grid="karras", steps=10, paths=30)
+    torch.testing.assert_close(run.generated, plain.generated, rtol=1e-5, atol=1e-5)
+    wrong = run_field(FREE_FIELDS, VE(25.0), score=Counted(FREE, 0.5), solver=solver, grid="karras", steps=10, paths=30)
+    np.testing.assert_allclose(wrong.backward.score_norm.value[0], run.backward.score_norm.value[0] / 2, rtol=1e-4)
+    # It is the score where the path goes through, not where a solver tried its step.
+    for step in (0, 3, -1):
+        x = torch.from_numpy(shown_at(plain, step))
+        t = plain.backward.times[step if step >= 0 else -2]
+        s = FREE.score(x, float(VE(25.0).f(t)), float(VE(25.0).xi(t))).double().numpy()
+        modes = np.abs(np.fft.fft2(s)) ** 2 / 64
+        direct = np.sqrt(((modes[:, :5, 0] + modes[:, 0, :5]) / 2).mean(axis=0))
+        few = run_field(FREE_FIELDS, VE(25.0), gaussian=FREE, solver=solver, grid="karras", steps=10, paths=4)
+        np.testing.assert_allclose(few.backward.score_norm.value[step], direct, rtol=1e-3)
+
+
+def shown_at(run, step):
+    """The four configurations that are shown, at a frame, and for the last frame those of the frame before."""
+    return run.backward.fields[step if step >= 0 else -2]
+
+
+def test_a_score_of_another_lattice_is_refused():
+    with pytest.raises(ValueError, match=r"the score is for a lattice of \(8, 8\), the ensemble has \(4, 4\)"):
+        run_field(torch.zeros(5, 4, 4), VE(20.0), score=Counted(FREE))
 
 
 def test_both_legs_are_recorded_at_the_same_times():
