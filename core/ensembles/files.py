@@ -93,6 +93,22 @@ class EnsembleReader:
         except (OSError, RuntimeError) as error:
             raise ValueError(f"{self.path} is damaged ({error})") from error
 
+    def spread(self, n: int) -> np.ndarray:
+        """At most ``n`` configurations (n, *event), float32, as far apart from each other as the chains have them.
+
+        Raises ValueError for n below 1, and for numbers that are not finite or cannot be read.
+        """
+        if n < 1:
+            raise ValueError(f"the number of configurations must be at least 1, got {n}")
+        chains, draws = self.stored
+        each = min(draws, -(-n // chains))
+        wanted = np.arange(min(n, each * chains)) * (each * chains) // min(n, each * chains)
+        kept = [self.read(0, chains, d, d + 1)[:, 0] for d in (np.arange(each) * draws // each).tolist()]
+        fields = np.stack(kept, axis=1).reshape(-1, *self.theory.event)[wanted]
+        if not np.isfinite(fields).all():
+            raise ValueError(f"{self.path} holds numbers that are not finite")
+        return fields
+
     def scalars(self) -> dict[str, np.ndarray]:
         """What is stored of each configuration beside the field, (chains, draws) float64; {} for a plain array."""
         if self._file is None:
