@@ -424,6 +424,7 @@ class FieldTrainer:
             "typical": None if self._typical is None else float(self._typical),
             "shares": list(self.levels.shares),
             "ended": self.ended,
+            "final": None if self.final is None else self.final.to_json(),
         }
         checkpoint.write(path, tensors, header | {"trainer": state}, force)
 
@@ -467,6 +468,7 @@ class FieldTrainer:
         self.step, self.steps, self.seconds = record.steps, state["steps"], record.seconds
         self.history = [Validation(**v) for v in record.history]
         self.ended, self._timer, self._best = state["ended"], state["timer"], _named(training, "best.")
+        self.final = None if state["final"] is None else Validation(**state["final"])
         self.levels = replace(self.levels, shares=tuple(state["shares"]))
         if state["typical"] is not None:
             self._typical = torch.tensor(state["typical"], device=self.device)
