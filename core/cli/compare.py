@@ -15,16 +15,15 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from core.ensembles.files import EnsembleReader
-    from core.ensembles.plan import Plan
     from core.statistics.compare import Comparison
     from core.statistics.measure import Measurement
 
 _DESCRIPTION = """\
 Compare two ensembles of lattice fields: every observable with its error from both, the difference in
 standard deviations, and one χ² that knows how the observables are correlated. Each of A and B is a file
-made by 'stoqlab ensemble', or a NumPy array (.npy) of shape (N, L, L), taken as one Markov chain or,
-with --independent, as independent draws. An array belongs to the theory of the other file, or to that
-of --kappa and --lam."""
+made by 'stoqlab ensemble' or 'stoqlab sample', or a NumPy array (.npy) of shape (N, L, L), taken as one
+Markov chain or, with --independent, as independent draws. An array belongs to the theory of the other
+file, or to that of --kappa and --lam."""
 
 _EPILOG = """\
 examples:
@@ -64,11 +63,11 @@ def run(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         readers, notes = _open(paths, arguments, stack)
         found = [measure(reader.theory, reader.blocks(), reader.independent) for reader in readers]
-        plans = [reader.plan for reader in readers]
+        caveats = [reader.caveats for reader in readers]
+        origins = _origins(paths, readers)
     comparison = compare(*found)
-    warnings = _origins(paths, plans) + comparison.warnings
-    for name, plan, measurement in zip("AB", plans, found, strict=True):
-        said, known = ((), ()) if plan is None else (plan.warnings, plan.notes)
+    warnings = origins + comparison.warnings
+    for name, (said, known), measurement in zip("AB", caveats, found, strict=True):
         notes += [f"{name}: {sentence}" for sentence in known]
         warnings += [f"{name}: {sentence}" for sentence in dict.fromkeys([*said, *measurement.warnings])]
     notes += comparison.notes
@@ -110,15 +109,15 @@ def _open(
     return [readers[0], readers[1]], notes
 
 
-def _origins(paths: tuple[Path, Path], plans: list[Plan | None]) -> list[str]:
+def _origins(paths: tuple[Path, Path], readers: list[EnsembleReader]) -> list[str]:
     """What the files tell about their independence of each other."""
     if paths[0].samefile(paths[1]):
         return ["A and B are one and the same file."]
-    a, b = plans
-    if a is None or b is None or (a.sampler, a.seed) != (b.sampler, b.seed):
+    a, b = (tuple(reader.attributes.get(name) for name in ("algorithm", "seed")) for reader in readers)
+    if a != b or None in a:
         return []
     return [
-        f"Both ensembles were made by {a.sampler} from the seed {a.seed}: they share their random numbers, and may not "
+        f"Both ensembles were made by {a[0]} from the seed {a[1]}: they share their random numbers, and may not "
         "be independent. Make one with another --seed."
     ]
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _DESCRIPTION = """\
 Measure an ensemble of lattice fields: value, error and integrated autocorrelation time of every
 observable, correlation functions, and warnings where the ensemble is not what it should be.
-FILE is one made by 'stoqlab ensemble', or a NumPy array (.npy) of shape (N, L, L), taken as one Markov
-chain or, with --independent, as independent draws; an array needs --kappa and --lam."""
+FILE is one made by 'stoqlab ensemble' or 'stoqlab sample', or a NumPy array (.npy) of shape (N, L, L),
+taken as one Markov chain or, with --independent, as independent draws; an array needs --kappa and --lam."""
 
 _EPILOG = """\
 examples:
@@ -58,10 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         with open_ensemble(arguments.file, theory, arguments.independent) as ensemble:
             found = measure(ensemble.theory, ensemble.blocks(), ensemble.independent)
-            plan = ensemble.plan
+            said, known = ensemble.caveats
     except (FileNotFoundError, IsADirectoryError) as error:
         raise ValueError(str(error)) from None
-    said, known = ((), ()) if plan is None else (plan.warnings, plan.notes)
     warnings, notes = list(dict.fromkeys([*said, *found.warnings])), [*known, *found.notes]
     if arguments.json:
         print(json.dumps(_report(found, warnings, notes), allow_nan=False, ensure_ascii=False))

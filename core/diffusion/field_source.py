@@ -31,9 +31,11 @@ _OTHER = 0x9E3779B97F4A7C15  # keeps the short run apart from an ensemble that s
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """``score`` is a FieldGaussianScore or brings one as its ``gaussian``. ``theory`` is None where the action is not
-    known. ``name`` and ``digest`` are the model's, ``kind`` is one of SCORES, ``baseline`` says where the Gaussian part
-    comes from, ``outside`` is a sentence where the couplings lie outside those of the training.
+    """A score that is a FieldGaussianScore or brings one as its ``gaussian``, and what is known of it.
+
+    ``theory`` is None where the action is not known. ``name`` and ``digest`` are the model's (of a fit the ensemble's
+    file, and ''), ``kind`` is one of SCORES, ``baseline`` says where the Gaussian part comes from, ``outside`` is a
+    sentence where the couplings lie outside those of the training.
     """
 
     score: ScoreModel
@@ -99,7 +101,7 @@ def bind_ensemble(path: str | Path, event: tuple[int, ...] | None = None) -> Bou
                 break
         theory = reader.theory
     gaussian = FieldGaussianScore.fit(torch.cat(parts))
-    name = f"the Gaussian of {Path(path).name}"
+    name = Path(path).name
     if event is None or tuple(event) == theory.event:
         return Bound(gaussian, theory, name)
     return Bound(

@@ -1,11 +1,14 @@
-"""The command line that makes the same ensemble."""
+"""The command lines that make the same ensemble."""
 
 from __future__ import annotations
 
 import shlex
 from pathlib import Path
 
+from core.ensembles.files import EnsembleReader
+from core.ensembles.generated import CHAINS, Origin
 from core.ensembles.request import EnsembleRequest
+from core.theories.phi4 import Phi4
 
 
 def command_line(request: EnsembleRequest, path: str | Path) -> str:
@@ -34,4 +37,38 @@ def command_line(request: EnsembleRequest, path: str | Path) -> str:
         else:
             words += [f"--{option}", value]
     words += ["--seed", request.seed, "--out", path]
+    return shlex.join(str(word) for word in words)
+
+
+def made_by(reader: EnsembleReader) -> str:
+    """The command line that makes an open ensemble again, empty where there is none."""
+    if reader.plan is not None:
+        return command_line(reader.plan.request(), reader.path.name)
+    origin = Origin.of(reader)
+    return "" if origin is None else sample_command(origin, reader.theory, reader.configs, reader.path.name)
+
+
+def sample_command(origin: Origin, theory: Phi4, configs: int, path: str | Path) -> str:
+    """``stoqlab sample …`` for an ensemble that was generated, quoted for a shell.
+
+    Empty where the schedule was drawn, or given parameters of its own that the command line has no option for, or the
+    lattice is not a square. The model is looked for in the present folder.
+    """
+    extents, schedule, kind = theory.event, origin.schedule["name"], origin.correction["kind"]
+    if schedule not in ("ve", "vp") or len(extents) != 2 or extents[0] != extents[1]:
+        return ""
+    words: list[object] = ["stoqlab", "sample", origin.model + (".safetensors" if origin.digest else "")]
+    words += ["--score", origin.score, "--L", extents[0], "--kappa", theory.kappa, "--lam", theory.lam]
+    if origin.baseline == "refitted":
+        words += ["--baseline", "refit"]
+    words += ["--configs", configs, "--schedule", schedule, "--sigma", origin.schedule["sigma_max"]]
+    words += ["--prior", origin.prior, "--grid", origin.grid, "--steps", origin.steps]
+    if kind not in CHAINS:
+        words += ["--solver", origin.solver]
+    if kind != "none":
+        words += ["--correct", kind]
+    for name, option in (("steps", "correct-steps"), ("chains", "chains")):
+        if name in origin.correction:
+            words += [f"--{option}", origin.correction[name]]
+    words += ["--seed", origin.seed, "--out", path]
     return shlex.join(str(word) for word in words)

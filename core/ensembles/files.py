@@ -93,6 +93,13 @@ class EnsembleReader:
         except (OSError, RuntimeError) as error:
             raise ValueError(f"{self.path} is damaged ({error})") from error
 
+    @property
+    def caveats(self) -> tuple[list[str], list[str]]:
+        """Warnings and notes, in sentences, that whoever made the ensemble gave it."""
+        if self.plan is not None:
+            return list(self.plan.warnings), list(self.plan.notes)
+        return self.attributes.get("warnings", []), self.attributes.get("notes", [])
+
     def spread(self, n: int) -> np.ndarray:
         """At most ``n`` configurations (n, *event), float32, as far apart from each other as the chains have them.
 

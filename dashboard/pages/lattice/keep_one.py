@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import panel as pn
 import panel_material_ui as pmui
 
-from core.ensembles.command import command_line
+from core.ensembles.command import command_line, made_by
 from core.ensembles.files import open_ensemble
 from core.ensembles.library import Entry, Library
 from core.ensembles.plan import Plan
@@ -153,16 +153,14 @@ class OneEnsemble:
         self.going_on.visible = entry.n_configs < entry.planned
         try:
             with open_ensemble(entry.path) as reader:
-                self.plan = reader.plan
-                facts = about(reader)
+                self.plan, facts = reader.plan, about(reader)
+                self.command.text = made_by(reader)
         except (ValueError, OSError) as problem:
             self.title.object = f"{name}<p>{html.escape(sentence(problem))}</p>"
             return
-        assert self.plan is not None
         python = html.escape(f'open_ensemble(Library().path("{entry.name}"))', quote=False)
         where = f"<p>In Python, and so for training: <code>{python}</code> of core.ensembles.</p>"
         self.title.object = f"{name}<p>{facts}</p>{warnings_html(list(entry.warnings))}{where}"
-        self.command.text = command_line(self.plan.request(), entry.path.name)
         links = []
         if address := self.downloads.offer(entry.path):
             links.append(f'<a class="control-keep-download" href="{address}" download>Download NetCDF</a>')

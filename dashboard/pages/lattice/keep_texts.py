@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.ensembles.files import EnsembleReader
+from core.ensembles.generated import Origin
 from core.ensembles.library import Entry
 from core.ensembles.make import Result
 from core.ensembles.plan import Plan
@@ -57,23 +58,42 @@ def unfinished_row(name: str, plan: Plan, running: bool) -> dict[str, Any]:
 
 def about(reader: EnsembleReader) -> str:
     """What a file says about its origin, in sentences for HTML."""
-    a, plan = reader.attributes, reader.plan
-    assert plan is not None
-    theory, unit = plan.theory, updates(plan.sampler)
-    chains, draws = reader.stored
-    parts = [
-        f"φ⁴ on {_extents(theory.event)}, κ = {theory.kappa:g}, λ = {theory.lam:g}.",
-        f"{thousands(chains)} chain{'s' * (chains > 1)} of {thousands(draws)} configuration{'s' * (draws > 1)}, "
-        f"{thousands(plan.therm)} {unit} of thermalisation from the {plan.start} start, {thousands(plan.thin)} "
-        f"{unit if plan.thin > 1 else find(plan.sampler).unit} from one configuration to the next.",
-        f"{find(plan.sampler).title}, {_parameters(plan.parameters)}, seed {plan.seed}.",
-    ]
+    a, theory = reader.attributes, reader.theory
+    parts = [f"φ⁴ on {_extents(theory.event)}, κ = {theory.kappa:g}, λ = {theory.lam:g}."]
+    parts += _generated(reader) if reader.plan is None else _sampled(reader, reader.plan)
     tau = float(a["tau_int"])
     if math.isfinite(tau):
         parts.append(f"τ_int of |M| is {tau:.2g} configurations.")
     parts.append(f"{float(a['seconds']):.3g} s of computing.")
     parts += [sentence[:1].upper() + sentence[1:] for sentence in a["notes"]]
     return html.escape(" ".join(parts))
+
+
+def _sampled(reader: EnsembleReader, plan: Plan) -> list[str]:
+    """What is known of Markov chains."""
+    unit = updates(plan.sampler)
+    return [
+        f"{_chains(reader)}, {thousands(plan.therm)} {unit} of thermalisation from the {plan.start} start, "
+        f"{thousands(plan.thin)} {unit if plan.thin > 1 else find(plan.sampler).unit} from one configuration to the "
+        "next.",
+        f"{find(plan.sampler).title}, {_parameters(plan.parameters)}, seed {plan.seed}.",
+    ]
+
+
+def _generated(reader: EnsembleReader) -> list[str]:
+    """What is known of the work of a diffusion model."""
+    origin = Origin.of(reader)
+    assert origin is not None
+    what = f"{thousands(reader.configs)} independent configurations" if reader.independent else _chains(reader)
+    parts = [f"{what}, seed {origin.seed}.", origin.sentence()]
+    if math.isfinite(origin.ess):
+        parts.append(f"Effective sample size {origin.ess:.2g} of 1.")
+    return parts
+
+
+def _chains(reader: EnsembleReader) -> str:
+    chains, draws = reader.stored
+    return f"{thousands(chains)} chain{'s' * (chains > 1)} of {thousands(draws)} configuration{'s' * (draws > 1)}"
 
 
 def warnings_html(warnings: list[str]) -> str:
