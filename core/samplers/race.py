@@ -38,7 +38,7 @@ CHAINS, SITES = 16, 2**18
 THERMALISATION = 200
 """Updates before the start, overrelaxed sweeps and clusters in turn: all begin in equilibrium, or near it."""
 WINDOW = 20_000
-"""Steps that are remembered, the newest ones."""
+"""Steps that are remembered, the newest ones, unless told otherwise."""
 ENOUGH = 25.0
 """A chain that is shorter than so many τ_int has not yet told its τ_int."""
 
@@ -99,15 +99,15 @@ class Standing:
 class _Runner:
     """One algorithm in the race, with the recent past of its chains."""
 
-    def __init__(self, variant: Variant, theory: Phi4, x: torch.Tensor, noise: Noise) -> None:
+    def __init__(self, variant: Variant, theory: Phi4, x: torch.Tensor, noise: Noise, window: int) -> None:
         self.variant = variant
         self.algorithm: Algorithm = ALGORITHMS[variant.algorithm]
         self.parameters = automatic(variant.algorithm, theory, noise, x.dtype, **dict(variant.given))
         self.noise = noise.of(variant.name)
         self.state = self.algorithm.start(theory, x.clone(), **self.parameters)
         self.seconds, self.steps, self.acceptance = 0.0, 0, math.nan
-        self.m: deque[np.ndarray] = deque(maxlen=WINDOW)
-        self.clock: deque[float] = deque(maxlen=WINDOW)
+        self.m: deque[np.ndarray] = deque(maxlen=window)
+        self.clock: deque[float] = deque(maxlen=window)
         self._compile(theory, x)
 
     def _compile(self, theory: Phi4, x: torch.Tensor) -> None:
@@ -154,9 +154,16 @@ class Race:
     """
 
     def __init__(
-        self, theory: Phi4, names: Sequence[str], chains: int | None = None, seed: int = 0, token: Token | None = None
+        self,
+        theory: Phi4,
+        names: Sequence[str],
+        chains: int | None = None,
+        seed: int = 0,
+        token: Token | None = None,
+        window: int = WINDOW,
     ) -> None:
-        """Bring the chains into equilibrium and tune every algorithm; ``names`` are keys of VARIANTS.
+        """Bring the chains into equilibrium and tune every algorithm; ``names`` are keys of VARIANTS, and ``window``
+        steps are remembered.
 
         Raises ValueError for fewer than two or more than four algorithms, for the same one twice or an unknown one,
         and whatever an algorithm says of the theory; Cancelled once ``token`` is.
@@ -171,7 +178,7 @@ class Race:
         for name in names:
             if token is not None:
                 token.check()
-            self._runners.append(_Runner(VARIANTS[name], theory, self.start, noise))
+            self._runners.append(_Runner(VARIANTS[name], theory, self.start, noise, window))
 
     @property
     def seconds(self) -> float:
