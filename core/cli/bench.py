@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
+from core.cli import bench_sample, bench_train
 from core.cli.arguments import warn, whole_number
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def add_to(commands) -> None:
     )
     kinds = parser.add_subparsers(title="what is measured", metavar="WHAT", required=True)
     _add_hmc(kinds)
+    for kind in (bench_train, bench_sample):
+        kind.add_to(kinds)
 
 
 def _add_hmc(kinds) -> None:

@@ -44,7 +44,7 @@ def add_to(kinds) -> None:
         "(default)")  # fmt: skip
     add("--held-out", type=whole_number, default=1024, metavar="N", help="fields to validate on (default 1024)")
     add("--bands", type=whole_number, default=8, metavar="N", help="bands of σ̃ (default 8)")
-    add("--preset", default="small", metavar="NAME", help="size of our network, small or large (default small)")
+    add("--preset", choices=("small", "large"), default="small", help="size of our network (default small)")
     add("--reference", metavar="M", help="a model that was trained for long, to compare with")
     add("--threads", type=whole_number, metavar="N", help="cores to use (default all)")
     add("--concurrent", action="store_true", help="all at once, each on its share of the threads")
@@ -107,8 +107,8 @@ def _race(arguments: argparse.Namespace, setting: Setting) -> tuple[Results, dic
 
     data, gaussian, exam = prepare(setting)
     reference = None if arguments.reference is None else _reference(arguments.reference, data.theory, exam)
-    results = Results(exam, exam.losses(denoiser_of(gaussian)), reference, {})
     names = ("ours", *PUBLISHED[arguments.published])
+    results = Results(exam, exam.losses(denoiser_of(gaussian)), reference, {name: [] for name in names})
     theory = data.theory
     about: dict[str, Any] = {
         "L": theory.event[0], "kappa": theory.kappa, "lam": theory.lam, "configs": len(data.fields),
@@ -117,7 +117,7 @@ def _race(arguments: argparse.Namespace, setting: Setting) -> tuple[Results, dic
         "concurrent": arguments.concurrent, "complete": False,
     }  # fmt: skip
     for point in race(names, setting, arguments.concurrent):
-        results.points.setdefault(point.name, []).append(point)
+        results.points[point.name].append(point)
         total = Excess.of(point.losses, results.baseline, exam).total
         print(f"{point.name}: {point.seconds:.1f} s, step {point.step}, {total:+.4g} nats", file=sys.stderr)
         _write(arguments.out, about | results.report())

@@ -151,6 +151,7 @@ class PublishedTraining:
         else:
             self.units = Units(centre, scale, Geometric(levels[0] / scale, levels[1] / scale), 0.0)
         self.device, self.step, self._noise = torch.device(device), 0, noise
+        self._epoch, self._order = -1, torch.empty(0)
         self._fields = ((fields - centre) / scale).to(self.device)
         self._network = PublishedNetwork()
         self._network.initialise(noise.of("weights"))
@@ -163,13 +164,17 @@ class PublishedTraining:
         """Number of trained weights."""
         return sum(p.numel() for p in self._network.parameters())
 
+    def rows(self, step: int) -> Tensor:
+        """Which fields a step learns from, (BATCH,): each field once an epoch, but for what fills no batch."""
+        epoch, place = divmod(step, len(self._fields) // BATCH)
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._order = self._noise.of("order").uniform(epoch, (len(self._fields), 1)).flatten().argsort()
+        return self._order[BATCH * place : BATCH * (place + 1)]
+
     def advance(self) -> float:
         """One step of Adam; returns the loss per configuration as published. ArithmeticError if it is not finite."""
-        per_epoch = len(self._fields) // BATCH
-        epoch, place = divmod(self.step, per_epoch)
-        if place == 0:
-            self._order = self._noise.of("order").uniform(epoch, (len(self._fields), 1)).flatten().argsort()
-        y0 = self._fields[self._order[BATCH * place : BATCH * (place + 1)].to(self.device)]
+        y0 = self._fields[self.rows(self.step).to(self.device)]
         u = self._noise.of("times").uniform(self.step, (BATCH, 1)).flatten()
         t = self.units.first + (1 - self.units.first) * u
         level = torch.from_numpy(np.asarray(self.units.schedule.sigma(t.numpy())))

@@ -88,7 +88,7 @@ class Lead:
 
 @dataclass(eq=False)
 class Results:
-    """Everything known so far: losses of the baseline, of a reference, and the points of every contender."""
+    """Everything known so far: losses of the baseline, of a reference, and the points of every contender, in order."""
 
     exam: Examination
     baseline: np.ndarray
@@ -118,6 +118,7 @@ class Results:
                 "points": [self._point(point) for point in points],
             }
             for name, points in self.points.items()
+            if points
         }
         return {
             "bands": [list(pair) for pair in itertools.pairwise(self.exam.edges.tolist())],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,15 +15,17 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from core.cli.held_out import Data, Examination
+from core.cli.held_out import Data, Examination, denoiser_of
 from core.cli.published_network import PublishedTraining
 from core.contracts import Tensor
 from core.devices import pick_device
+from core.diffusion.field_data import ArraySource
 from core.diffusion.field_gaussian import FieldGaussianScore
 from core.diffusion.field_noise import NoiseRange, noise_range
+from core.diffusion.field_training import FieldTrainer, FieldTrainingConfig, TrainingProgress
+from core.jobs import Token
 from core.noise import Noise
 
-CONTENDERS = ("ours", "published", "adapted")
 FACTOR = 2.0
 """Between two times of validation."""
 FIRST_SECONDS = 1.5
@@ -51,7 +54,7 @@ class Setting:
 
 
 class Contender(Protocol):
-    """Something that learns: ``advance`` trains for about so many seconds, at least one step."""
+    """Something that learns: ``advance`` trains for about so many seconds and returns how many it really took."""
 
     @property
     def parameters(self) -> int: ...
@@ -59,9 +62,40 @@ class Contender(Protocol):
     @property
     def step(self) -> int: ...
 
-    def advance(self, seconds: float) -> None: ...
+    def advance(self, seconds: float) -> float: ...
 
     def denoise(self, x: Tensor, sigma: Tensor) -> Tensor: ...
+
+
+class Ours:
+    """Our network, trained as ``stoqlab train --minutes`` does it. What it spends on its own validation is left out."""
+
+    def __init__(self, data: Data, setting: Setting) -> None:
+        theory = data.theory
+        source = ArraySource([(float(theory.kappa), float(theory.lam), data.train)])
+        config = FieldTrainingConfig(minutes=setting.minutes)
+        self._trainer = FieldTrainer(source, config, setting.preset, setting.seed, setting.device, setting.threads)
+
+    @property
+    def parameters(self) -> int:
+        return sum(p.numel() for p in self._trainer.model().network.parameters())
+
+    @property
+    def step(self) -> int:
+        return self._trainer.step
+
+    def advance(self, seconds: float) -> float:
+        before, token = self._trainer.seconds, Token()
+
+        def stop(progress: TrainingProgress) -> None:
+            if progress.seconds - before >= seconds:
+                token.cancel()
+
+        self._trainer.run(callback=stop, token=token)
+        return self._trainer.seconds - before
+
+    def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
+        return denoiser_of(self._trainer.model().at())(x, sigma)
 
 
 class Published:
@@ -77,11 +111,12 @@ class Published:
     def step(self) -> int:
         return self._training.step
 
-    def advance(self, seconds: float) -> None:
-        begun = time.perf_counter()
-        self._training.advance()
-        while time.perf_counter() - begun < seconds:
+    def advance(self, seconds: float) -> float:
+        begun = taken = time.perf_counter()
+        while taken - begun < seconds:
             self._training.advance()
+            taken = time.perf_counter()
+        return taken - begun
 
     def denoise(self, x: Tensor, sigma: Tensor) -> Tensor:
         return self._training.denoise(x, sigma)
@@ -100,6 +135,8 @@ class Point:
 
 def contender(name: str, data: Data, exam: Examination, setting: Setting) -> Contender:
     """The contender called ``name``: ours, published or adapted."""
+    if name == "ours":
+        return Ours(data, setting)
     levels = NoiseRange(float(exam.edges[0]), float(exam.edges[-1])) if name == "adapted" else None
     return Published(data, levels, setting)
 
@@ -119,6 +156,7 @@ def points(name: str, setting: Setting) -> Iterator[Point]:
     """
     data, _, exam = prepare(setting)
     torch.set_num_threads(setting.threads)
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # what torch loads for its first optimiser is no training
     begun = time.perf_counter()
     who = contender(name, data, exam, setting)
     seconds = time.perf_counter() - begun
@@ -126,9 +164,7 @@ def points(name: str, setting: Setting) -> Iterator[Point]:
     for until in setting.clock:
         if seconds >= until:
             continue
-        begun = time.perf_counter()
-        who.advance(until - seconds)
-        seconds += time.perf_counter() - begun
+        seconds += who.advance(until - seconds)
         yield Point(name, seconds, who.step, who.parameters, exam.losses(who.denoise))
 
 
@@ -180,6 +216,7 @@ def race(names: Sequence[str], setting: Setting, concurrent: bool) -> Iterator[P
 
 def _run(name: str, setting: Setting, pipe: Connection) -> None:
     """One contender in a process of its own; an error that has a sentence goes through the pipe too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # at Ctrl-C the first process ends this one
     try:
         for point in points(name, setting):
             pipe.send(point)

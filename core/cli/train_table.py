@@ -13,7 +13,7 @@ from core.cli.train_curves import Excess, Lead, Results
 from core.cli.train_race import Point
 from core.statistics.format import with_error
 
-LEAST_WIDTH = 100
+LEAST_WIDTH = 120
 """Columns of text that a table needs, also where the terminal has fewer."""
 NAMES = {
     "ours": "ours",
@@ -27,8 +27,9 @@ def print_results(results: Results, heading: str) -> None:
     console = Console(highlight=False)
     console.width = max(console.width, LEAST_WIDTH)
     console.print(
-        f"[bold]{heading}[/]: held-out loss less that of the Gaussian baseline, nats per unit of log σ̃, in bands\n"
-        "of σ̃; total: relative entropy of the backward path less that of the baseline's, nats"
+        f"[bold]{heading}[/]\nHeld-out loss less that of the Gaussian baseline in bands of σ̃, nats per unit of log σ̃; "
+        "total: relative\nentropy of the backward path less that of the baseline's, nats.",
+        soft_wrap=True,
     )
     for name, points in results.points.items():
         last = points[-1]
@@ -46,7 +47,7 @@ def _table(results: Results, points: list[Point]) -> Table:
     if results.reference is not None:
         headings.append("over the\nreference")
     for heading in headings:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for point in points:
         table.add_row(f"{point.seconds:.1f}", str(point.step), *(_short(v) for v, _ in _numbers(results, point.losses)))
     if results.reference is not None:
@@ -66,8 +67,9 @@ def _numbers(results: Results, losses: np.ndarray) -> list[tuple[float, float]]:
 
 
 def _short(number: float) -> str:
-    """Three digits, as few as the eye can take in."""
-    return f"{number:.0f}" if abs(number) >= 100 else f"{number:.3g}"
+    """A number of nats in as few digits as the eye can take in."""
+    size = abs(number)
+    return f"{number:.{0 if size >= 100 else 1 if size >= 10 else 3}f}"
 
 
 def _verdict(name: str, lead: Lead) -> str:
