@@ -53,7 +53,7 @@ WINDOW = 400_000
 """Steps of a chain that are remembered: slow ones need many."""
 SETTLED = 0.05
 """Relative error of a chain's cost at which its measurement may end early."""
-_FIRST = 2**18  # sites of the configurations whose time tells how many to make
+_FIRST = 2**16  # sites of the configurations whose time tells how many to make
 _MOST = 20_000
 _BLOCKS = 32
 
