@@ -59,7 +59,8 @@ def correlations(run: FieldRun, schedule: Schedule, line: Timeline) -> list[Pane
             title="G(r) along an axis",
             xlabel="r",
             log_y=True,
-            ylim=_log_limits(run.prediction_correlator.value),
+            ylim=_log_limits(run.prediction_correlator.value[:, 1:], 2.0),
+            note="r = 0 holds the noise",
         ),
         Panel(
             "structure",
@@ -230,7 +231,7 @@ def _positive(values: np.ndarray) -> np.ndarray:
     return np.where(values > DECADES * top, values, np.where(np.isnan(values), np.nan, DECADES * top))
 
 
-def _log_limits(values: np.ndarray) -> tuple[float, float]:
+def _log_limits(values: np.ndarray, margin: float = 1.5) -> tuple[float, float]:
     positive = values[np.isfinite(values) & (values > 0)]
     low, high = float(positive.min()), float(positive.max())
-    return max(low / 2, DECADES * high), 2 * high
+    return max(low, DECADES * high) / margin, margin * high

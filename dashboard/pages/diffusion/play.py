@@ -11,6 +11,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
+from core.diffusion.trust import TrustCheck
 from core.jobs import Token
 from core.samplers.ensemble import Thermalisation
 from core.statistics.format import thousands
@@ -60,6 +61,8 @@ class PlayView:
         self.main = [self._layout()]
         self.live = Live(self._deliver, self._fail)
         self.outcome: Outcome | None = None
+        self.rows: list[Row] = []
+        self._preview = ""
         self._played = False
         self._open = False
         self._asked = ""  # the setting of the present request
@@ -73,6 +76,7 @@ class PlayView:
     def open(self) -> None:
         """The tab has come to the front: its run goes on, where it is not there yet."""
         self._open = True
+        self.controls.refresh()
         if self._setting() != self._asked:
             self.refresh()
 
@@ -139,6 +143,7 @@ class PlayView:
             self._fail(problem)
             return
         self.stage.busy = True
+        self._preview = ""
         self.table.styles = {"opacity": "0.35"}  # it still belongs to what was there before
         self.live.submit(partial(self._stages, state, origin))
 
@@ -170,17 +175,28 @@ class PlayView:
         event, scene = result
         with pn.io.hold():
             if isinstance(event, Thermalisation):
-                self.stage.status = f"cluster update {event.done} of {event.total}"
+                self._progress(f"cluster update {event.done} of {event.total}")
+            elif isinstance(event, str):
+                self._progress(event)
             elif isinstance(event, Outcome):
                 self._show(event, scene)
+            elif isinstance(event, TrustCheck):
+                self.controls.tell(self.outcome.score if self.outcome else None, event)
+                self.table.object = table_html(self.rows, event)
             else:
-                self._finish(event)
+                self.rows = event
+                self.table.param.update(object=table_html(event), styles={"opacity": "1"})
+
+    def _progress(self, words: str) -> None:
+        """What is under way; behind the preview's size, where there is a preview."""
+        self.stage.status = f"{self._preview}, {words}" if self._preview else words
 
     def _show(self, outcome: Outcome, scene: Scene) -> None:
         self.outcome = outcome
         self.stage.show(scene)
-        count = thousands(len(outcome.run.generated))
-        self.stage.status = f"{'' if outcome.last else 'preview · '}{count} configurations"
+        count = f"{thousands(len(outcome.run.generated))} configurations"
+        self._preview = "" if outcome.last else f"preview · {count}"
+        self.stage.status = self._preview or count
         self.stage.busy = not outcome.last
         if not self._played:
             self._played = self.stage.playing = True
@@ -188,10 +204,7 @@ class PlayView:
         self.note.param.update(object=" ".join(warnings), visible=bool(warnings))
         self.text.object = explanation(outcome)
         self.equation.object = equations(outcome.data.theory, outcome.schedule, str(self.state.solver))
-        self.controls.doubt(outcome.score)
-
-    def _finish(self, rows: list[Row]) -> None:
-        self.table.param.update(object=table_html(rows), styles={"opacity": "1"})
+        self.controls.tell(outcome.score)
 
     def _redraw(self, *_: Any) -> None:
         if self.outcome is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -28,7 +28,8 @@ from dashboard.pages.diffusion.state import DiffusionState
 @dataclass(frozen=True)
 class Row:
     """One ensemble: observables by name as (value, error), with no error where they are exact; ``sigma`` is the signed
-    difference to the data in joint standard errors. ``cost`` is (evaluations of the score, seconds)."""
+    difference to the data in joint standard errors. ``cost`` is (evaluations of the score, seconds); ``main`` marks the
+    row of the score that ran."""
 
     title: str
     observables: Mapping[str, tuple[float, float | None]]
@@ -36,6 +37,7 @@ class Row:
     configurations: int = 0
     cost: tuple[int, float] | None = None
     acceptance: float | None = None
+    main: bool = False
 
 
 TITLES = {"learned": "Learned", "gaussian": "Gaussian baseline", "exact": "Exact score"}
@@ -65,7 +67,8 @@ def rows(
         )  # fmt: skip
         cost = (run.evaluations, time.perf_counter() - began)
         found.append(_row(TITLES["gaussian"], measured(theory, fields, token), there, n, cost))
-    found.append(_row(TITLES[kind], measured(theory, run.generated, token), there, n, (run.evaluations, run.seconds)))
+    row = _row(TITLES[kind], measured(theory, run.generated, token), there, n, (run.evaluations, run.seconds))
+    found.append(replace(row, main=True))
     if state.correction != "none":
         began = time.perf_counter()
         better = correct(
@@ -75,7 +78,7 @@ def rows(
         seconds = run.seconds + time.perf_counter() - began
         title = f"… corrected, {better.steps} {str(state.correction).upper()}"
         row = _row(title, measured(theory, better.fields, token), there, n, (run.evaluations, seconds))
-        found.append(Row(**{**vars(row), "acceptance": better.acceptance}))
+        found.append(replace(row, acceptance=better.acceptance))
     if theory.lam == 0:
         exact = free_observables(theory.free_propagator())
         differs = {

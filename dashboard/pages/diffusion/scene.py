@@ -16,8 +16,6 @@ from dashboard.stage import Image, Panel, Scene
 
 RANGE = 2.5
 """Half range of the colours in units of the root mean square of the field."""
-COLUMNS = {4: ("1fr 1fr", [(0, 1), (2, 3)]), 3: ("1fr", [(0,), (1,), (2,)]), 2: ("1fr", [(0,), (1,)])}
-"""Columns, and rows of panels, of a group by its number of panels."""
 
 
 def run_scene(
@@ -60,23 +58,34 @@ def thermalising_scene(report: Thermalisation, shown: int) -> Scene:
 
 
 def _scene(line: Timeline | None, pictures: list[Panel], beside: list[Panel]) -> Scene:
-    columns, places = COLUMNS.get(len(beside), ("1fr", [(0,)]))
-    wide = len(places[0])
-    lead = "1.9fr" if wide == 2 else "1.15fr"
-    if len(pictures) == 2:
-        lead, columns = "1fr 1fr", "0.7fr 0.7fr" if wide == 2 else "1fr"
-    names = " ".join(panel.id for panel in pictures)
+    columns, rows, areas = _below(pictures, beside) if len(pictures) == 2 else _right(pictures[0], beside)
     return Scene(
         positions=[0.0] if line is None else line.positions,
         panels=[*pictures, *beside],
         captions=[] if line is None else line.captions,
         marks=[] if line is None else line.marks,
         ticks=[] if line is None else line.ticks,
-        columns=f"{lead} {columns}",
-        rows=" ".join(["1fr"] * len(places)),
-        areas=[f"{names} {' '.join(beside[i].id for i in row)}" for row in places],
+        columns=columns,
+        rows=rows,
+        areas=areas,
         duration=10.0,
     )
+
+
+def _right(picture: Panel, beside: list[Panel]) -> tuple[str, str, list[str]]:
+    """Columns, rows and areas: one picture, and the panels to its right, four of them in a square."""
+    square = len(beside) == 4
+    places = [beside[:2], beside[2:]] if square else [[panel] for panel in beside]
+    columns = "1.9fr 1fr 1fr" if square else "1.15fr 1fr"
+    areas = [f"{picture.id} {' '.join(panel.id for panel in row)}" for row in places]
+    return columns, " ".join(["1fr"] * len(places)), areas
+
+
+def _below(pictures: list[Panel], beside: list[Panel]) -> tuple[str, str, list[str]]:
+    """Columns, rows and areas: two pictures, and the panels in one row below them."""
+    count = 2 * len(beside)
+    rows = [" ".join(panel.id for panel in row for _ in range(count // len(row))) for row in (pictures, beside)]
+    return " ".join(["1fr"] * count), "1.5fr 1fr", rows
 
 
 def field_panel(name: str, title: str, fields: np.ndarray, spread: np.ndarray, note: str = "") -> Panel:

@@ -8,6 +8,8 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
+from core.diffusion.trust import TrustCheck
+from dashboard.pages.diffusion import library, models
 from dashboard.pages.diffusion.state import LABELS, PRESETS, DiffusionState
 from dashboard.pages.diffusion.work import Score
 from dashboard.pages.process import LABELS as PROCESS_LABELS
@@ -84,24 +86,34 @@ class Sidebar:
             for control in (*(w[name] for name in OF_THE_FILE), *self.presets):
                 control.disabled = bool(state.ensemble)
 
-    def doubt(self, score: Score) -> None:
-        """Show whether the learned score that has just run is used inside its training."""
-        if score.kind != "learned":
-            self.light.object = ""
+    def refresh(self) -> None:
+        """Offer the models and ensembles that there are now."""
+        for name, found in (("model", models.choices()), ("ensemble", library.choices())):
+            if dict(self.widgets[name].options) != found:
+                self.state.param[name].objects = found
+
+    def tell(self, score: Score | None, check: TrustCheck | None = None) -> None:
+        """Say what to trust: outside the training at once, the rest once its ``check`` is there."""
+        if score is None:
+            return
+        if check is not None:
+            level, text = check.level, check.sentence
         elif score.doubt:
-            self.light.object = light("amber", f"{score.doubt} Its Gaussian baseline was refitted to the data here.")
+            level, text = "amber", score.doubt
         else:
-            self.light.object = light("green", "Inside the couplings of the training.")
+            level, text = "grey", "Checking the score …"
+        self.light.object = light(level, f"{text} {score.baseline}".strip())
 
 
 def light(level: str, text: str) -> str:
-    """A coloured light, 'green' or 'amber', with its sentence, in HTML."""
+    """A coloured light, 'green', 'amber' or 'grey', with its sentence, in HTML."""
     return f'<p class="{level}" role="status"><i></i><span>{html.escape(text)}</span></p>'
 
 
 LIGHT_CSS = """
 p { display: flex; gap: 8px; margin: 2px 0; font-size: 13px; line-height: 1.35; }
 i { flex: none; width: 12px; height: 12px; margin-top: 3px; border-radius: 50%; }
+.grey i { background: #8d959e; }
 .green i { background: #00a56a; }
 .amber i { background: #f0a202; box-shadow: 0 0 0 3px #f0a20244; }
 """

@@ -6,6 +6,7 @@ import html
 import math
 from collections.abc import Sequence
 
+from core.diffusion.trust import TrustCheck
 from core.statistics.format import MINUS, thousands, with_error
 from dashboard.pages.diffusion.rows import Row
 
@@ -24,8 +25,10 @@ FAR = 4.0
 """Deviations of more than this many errors are coloured."""
 
 
-def table_html(rows: Sequence[Row]) -> str:
+def table_html(rows: Sequence[Row], check: TrustCheck | None = None) -> str:
     """The rows as an HTML table; below each value its difference to the data in units of both errors together.
+
+    ``check`` has the weights of paths of the score that ran.
 
     The errors add in squares. Where the score is fitted to these data that is an upper bound for κ₂ and ⟨|M|⟩: what
     they have too much of by chance comes back.
@@ -33,12 +36,15 @@ def table_html(rows: Sequence[Row]) -> str:
     body = []
     for row in rows:
         cells = "".join(_value(row, name) for name in COLUMNS)
-        body.append(f"<tr><th scope=row>{html.escape(row.title)}</th>{cells}{_costs(row)}</tr>")
+        body.append(f"<tr><th scope=row>{html.escape(row.title)}</th>{cells}{_costs(row)}{_weights(row, check)}</tr>")
     heads = "".join(f"<th>{title}</th>" for title in COLUMNS.values())
-    heads += "<th>configurations</th><th>evaluations</th><th>seconds</th><th>acceptance</th>"
+    heads += "<th>cost</th><th>acceptance</th>"
+    made = max((row.configurations for row in rows[1:]), default=0)
     caption = (
+        f"{thousands(rows[0].configurations)} configurations of data, {thousands(made)} made of noise in each row. "
         "Errors in the last digits; below them the signed difference to the data in units of the joint error, coloured "
-        f"from {FAR:g} on. Odd moments are set to 0, by symmetry."
+        f"from {FAR:g} on. Odd moments are set to 0, by symmetry. Acceptance: of the correction, or of independence "
+        "Metropolis with the weights of whole paths, with their effective sample size ESS (0 … 1)."
     )
     return (
         f"<table class=talk><caption>{caption}</caption><thead><tr><th></th>{heads}</tr></thead>"
@@ -56,21 +62,29 @@ def _difference(sigma: float) -> str:
     if math.isnan(sigma):
         return ""
     size = f"{abs(sigma):.1f}" if math.isfinite(sigma) else "∞"
+    sign = "" if size == "0.0" else MINUS if sigma < 0 else "+"
     far = " class=far" if abs(sigma) > FAR else ""
-    return f"<small{far}>{MINUS if sigma < 0 else '+'}{size} σ</small>"
+    return f"<small{far}>{sign}{size} σ</small>"
 
 
 def _costs(row: Row) -> str:
-    evaluations, seconds = (thousands(row.cost[0]), f"{row.cost[1]:.2g}") if row.cost else ("–", "–")
-    acceptance = "–" if row.acceptance is None else f"{row.acceptance:.2f}"
-    count = thousands(row.configurations) if row.configurations else "–"
-    return "".join(f"<td>{text}</td>" for text in (count, evaluations, seconds, acceptance))
+    if row.cost is None:
+        return "<td>–</td>"
+    evaluations, seconds = row.cost
+    return f"<td>{seconds:.2g} s<small>{thousands(evaluations)} evaluations</small></td>"
+
+
+def _weights(row: Row, check: TrustCheck | None) -> str:
+    if row.main and check is not None:
+        return f"<td>{check.acceptance:.2f}<small>ESS {check.ess:.2f}</small></td>"
+    return "<td>–</td>" if row.acceptance is None else f"<td>{row.acceptance:.2f}</td>"
 
 
 TABLE_CSS = """
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 14px; margin: 4px 0 18px; }
-caption { text-align: left; padding: 4px 0; opacity: .75; }
-th, td { padding: 4px 14px 4px 0; text-align: left; white-space: nowrap; vertical-align: top; font-weight: 500; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 14px;
+  margin: 4px 0 18px; max-width: 100%; }
+caption { text-align: left; padding: 4px 0; opacity: .75; font-size: 13px; }
+th, td { padding: 4px 12px 4px 0; text-align: left; white-space: nowrap; vertical-align: top; font-weight: 500; }
 thead th { border-bottom: 1px solid currentColor; font-weight: 600; }
 tbody tr:first-child :is(td, th) { border-bottom: 1px solid #8886; }
 tbody th { font-weight: 600; }

@@ -10,9 +10,12 @@ import torch
 from core.contracts import ScoreModel
 from core.diffusion.field_gaussian import FieldGaussianScore
 from core.diffusion.field_run import FieldRun, run_field
+from core.diffusion.trust import TrustCheck, trust_check
 from core.jobs import Token
+from core.noise import Noise
 from core.samplers.ensemble import Thermalisation
 from core.schedule import Schedule
+from core.statistics.format import thousands
 from core.theories.phi4 import Phi4
 from dashboard.pages.diffusion import models
 from dashboard.pages.diffusion.ensembles import Ensemble, Request, make
@@ -20,21 +23,26 @@ from dashboard.pages.diffusion.library import Stored, StoredEnsemble, load, stor
 from dashboard.pages.diffusion.rows import Row, rows
 from dashboard.pages.diffusion.state import SHOWN, DiffusionState
 
-QUICK_CHAINS, QUICK_PATHS, QUICK_STEPS = 64, 16, 12
+QUICK_CHAINS, QUICK_PATHS, QUICK_STEPS = 64, 16, 30
+"""Of the quick picture; the steps of the full one where those are fewer."""
 FRAMES = 60
+CHECKED = 64
+"""Paths whose weights tell what to trust."""
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
     """What drives the backward process: ``model``, its Gaussian part, and a sentence on where both come from.
 
-    ``kind`` is 'learned', 'gaussian' or 'exact'; ``doubt`` a sentence where a learned one is used outside its training.
+    ``kind`` is 'learned', 'gaussian' or 'exact'; ``baseline`` says where the Gaussian part of a learned one comes from
+    and ``doubt`` that it is used outside its training, each a sentence or empty.
     """
 
     model: ScoreModel
     gaussian: FieldGaussianScore
     kind: str
     text: str
+    baseline: str = ""
     doubt: str = ""
 
 
@@ -49,7 +57,7 @@ class Outcome:
     last: bool
 
 
-Event = Thermalisation | Outcome | list[Row]
+Event = Thermalisation | Outcome | list[Row] | TrustCheck | str
 
 
 def source(state: DiffusionState) -> Request | Stored:
@@ -82,14 +90,26 @@ def score_of(state: DiffusionState, theory: Phi4, fields: torch.Tensor) -> Score
     # Outside the training the model has no baseline of its own to offer.
     refitted = FieldGaussianScore.fit(fields) if doubt or state.baseline == "refitted" else None
     score = model.at(theory.event, theory.kappa, theory.lam, gaussian=refitted)
+    baseline = BASELINES[score.source].format(" × ".join(map(str, model.event)))
     if state.score == "gaussian":
-        text = f"The Gaussian baseline of the model, {score.source}. {score.gaussian.describe()}"
+        text = f"The Gaussian baseline of the model. {baseline} {score.gaussian.describe()}"
         return Score(score.gaussian, score.gaussian, "gaussian", text)
-    return Score(score, score.gaussian, "learned", score.describe(), doubt)
+    return Score(score, score.gaussian, "learned", score.describe(), baseline, doubt)
+
+
+BASELINES = {
+    "fitted": "Baseline: fitted to the training ensemble.",
+    "refitted": "Baseline: refitted to the data here.",
+    "interpolated": "Baseline: interpolated between the couplings of the training.",
+    "extrapolated": "Baseline: extrapolated from {}; it can be refitted to the data here.",
+}
 
 
 def work(state: DiffusionState, origin: Request | Stored, token: Token) -> Iterator[Event]:
-    """Reports while chains thermalise, a quick picture, the one that was asked for, and its table."""
+    """Reports while chains thermalise, a quick picture, the one that was asked for, its table, what to trust.
+
+    Strings say what is under way.
+    """
     paths, steps = int(state.paths), int(state.steps)  # type: ignore[arg-type]
     quick = (min(QUICK_PATHS, paths), min(QUICK_STEPS, steps))
     if isinstance(origin, Stored):
@@ -101,9 +121,16 @@ def work(state: DiffusionState, origin: Request | Stored, token: Token) -> Itera
         yield _outcome(state, data, *quick, False, token)
     if isinstance(origin, Request):
         data = yield from _made(origin, token)
+    yield f"{thousands(paths)} under way"
     outcome = _outcome(state, data, paths, steps, True, token)
     yield outcome
-    yield rows(state, outcome.run, outcome.schedule, outcome.score.kind, outcome.score.gaussian, data, token)
+    score = outcome.score
+    yield rows(state, outcome.run, outcome.schedule, score.kind, score.gaussian, data, token)
+    noise = Noise(int(state.seed)).of("trust")  # type: ignore[arg-type]
+    yield trust_check(
+        score.model, data.theory, noise=noise, fields=outcome.run.generated, schedule=outcome.schedule,
+        steps=min(steps, QUICK_STEPS), configs=CHECKED, token=token,
+    )  # fmt: skip
 
 
 def _made(request: Request, token: Token) -> Iterator[Thermalisation]:

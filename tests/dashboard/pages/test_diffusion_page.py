@@ -6,8 +6,10 @@ import time
 import numpy as np
 import pytest
 
+from core.diffusion.trust import TrustCheck
 from core.noise import Noise
 from core.samplers.ensemble import thermalise_by_clusters
+from core.statistics.errors import Measured
 from core.statistics.format import with_error
 from core.theories.phi4 import Phi4
 from dashboard.pages.diffusion import ensembles
@@ -46,8 +48,9 @@ def test_a_quick_picture_comes_first_then_the_run_and_its_table(play, wait):
     tab.stage.param.watch(lambda event: said.append(event.new), "status")
     tab.table.param.watch(lambda event: said.append("table"), "object")
     wait(lambda: tab.table.object)
-    said = [s for s in said if not s.startswith("cluster update")]
-    assert said == ["preview · 16 configurations", "64 configurations", "table"]
+    assert [s for s in said if "cluster update" not in s][:4] == [
+        "preview · 16 configurations", "preview · 16 configurations, 64 under way", "64 configurations", "table",
+    ]  # fmt: skip
     assert tab.table.styles == {"opacity": "1"}
     assert tab.stage.playing
     assert not tab.stage.busy
@@ -192,26 +195,34 @@ def test_the_table_compares_the_ensemble_with_what_came_back(session):
     html = session.table.object
     cells = [re.findall(r"<td>(.*?)</td>", row) for row in re.findall(r"<tr>(.*?)</tr>", html)]
     data, back = [row for row in cells if row]
-    assert len(data) == len(COLUMNS) + 4
+    assert len(data) == len(back) == len(COLUMNS) + 2
     x = session.outcome.run.generated.double()
     each = {"kappa2": (x**2).mean(dim=(1, 2)), "abs_m": x.mean(dim=(1, 2)).abs()}
     for i, name in enumerate(COLUMNS):
         if name in each:
             expected = with_error(float(each[name].mean()), float(each[name].std()) / 16)
             assert back[i].startswith(expected), name
-    assert data[-4:] == ["256", "–", "–", "–"]
-    assert back[-4:-2] == ["256", str(session.outcome.run.evaluations)]
+    assert data[-2:] == ["–", "–"]
+    assert f"<small>{session.outcome.run.evaluations} evaluations</small>" in back[-2]
     assert "σ" in back[0]
     assert "σ" not in data[0]
 
 
 def test_differences_have_their_sign_and_far_ones_are_coloured():
     row = Row("some", {"kappa2": (1.0, 0.1), "chi": (2.0, None)}, {"kappa2": -4.6, "chi": 1.23}, 10, (30, 1.5), 0.5)
-    html = table_html([row])
+    html = table_html([Row("Data", {}, {}, 20), row])
     assert "<small class=far>−4.6 σ</small>" in html
     assert "<small>+1.2 σ</small>" in html
     assert "<td>–</td>" in html  # what is not known
-    assert "<td>10</td><td>30</td><td>1.5</td><td>0.50</td>" in html
+    assert "<td>1.5 s<small>30 evaluations</small></td><td>0.50</td>" in html
+    assert "20 configurations of data, 10 made of noise" in html
+
+
+def test_the_weights_of_paths_stand_in_the_row_of_the_score():
+    check = TrustCheck("green", "", 0.25, 0.75, Measured(1.0, 0.1), 64)
+    html = table_html([Row("Data", {}, {}, 20), Row("a", {}, {}, 10), Row("b", {}, {}, 10, main=True)], check)
+    assert html.count("ESS 0.25") == 1
+    assert "<td>0.75<small>ESS 0.25</small></td></tr></tbody>" in html
 
 
 def test_marks_lie_where_modes_drown(session):
@@ -277,7 +288,7 @@ def test_the_noise_reaches_beyond_the_field(play, wait):
 
 def test_mistakes_give_a_sentence_and_keep_the_picture(play, wait):
     tab = play("kappa=0.21")
-    wait(lambda: tab.table.object)
+    wait(lambda: "ESS" in tab.table.object)
     block = tab.stage.block
     tab.state.param.update(schedule="drawn", drawn="0:1 1:0")
     assert "must be positive" in tab.stage.error
@@ -294,9 +305,12 @@ def test_the_free_field_comes_back_exactly_and_its_theory_is_a_row(play, wait):
     wait(lambda: tab.table.object)
     heads = re.findall(r"<th scope=row>(.*?)</th>", tab.table.object)
     assert heads == ["Data", "Exact score", "Exact theory"]
-    sigmas = [float(s.replace("−", "-")) for s in re.findall(r"([+−][0-9.]+) σ", tab.table.object)]
-    assert len(sigmas) == 16
+    sigmas = [float(s.replace("−", "-")) for s in re.findall(r"([+−]?[0-9.]+) σ", tab.table.object)]
+    assert len(sigmas) == 2 * len(COLUMNS)
     assert max(map(abs, sigmas)) < 4.5
+    wait(lambda: "ESS" in tab.table.object.split("</caption>")[1])
+    assert float(re.search(r"<small>ESS ([0-9.]+)", tab.table.object)[1]) > 0.99
+    assert 'class="green"' in tab.controls.light.object
 
 
 @pytest.mark.parametrize("correction", ["mala", "hmc"])

@@ -1,0 +1,181 @@
+"""The tab *Play* with a trained network: choosing it, steering it by κ, its baseline, and what is to be trusted.
+
+The network of these tests is fresh: its correction is 0, so that what it makes is what its Gaussian baseline makes.
+"""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from core.diffusion.field_baseline import Baseline
+from core.diffusion.field_gaussian import FieldGaussianScore
+from core.diffusion.field_model import FieldModel, FieldTrainingRecord
+from core.diffusion.field_network import FieldNetwork, NetworkConfig
+from core.diffusion.model_library import ModelLibrary
+from core.noise import Noise
+from core.samplers.ensemble import thermalise_by_clusters
+from core.theories.phi4 import Phi4
+from dashboard.pages.diffusion import models
+from dashboard.pages.diffusion.state import NO_MODEL
+
+KAPPAS = (0.2, 0.22, 0.24)
+LAM = 0.022
+
+
+def baseline(kappa: float) -> Baseline:
+    *_, last = thermalise_by_clusters(Phi4(16, kappa, LAM), 1024, Noise(9), 60)
+    return Baseline(FieldGaussianScore.fit(last.fields), kappa, LAM)
+
+
+@pytest.fixture(scope="module")
+def baselines() -> dict[float, Baseline]:
+    return {kappa: baseline(kappa) for kappa in KAPPAS}
+
+
+def fresh(baselines: list[Baseline], conditioned: bool) -> FieldModel:
+    network = FieldNetwork(NetworkConfig(channels=2, hidden=4, gate=4, blocks=1, embedding=4, conditioned=conditioned))
+    network.initialise(Noise(1))
+    couplings = [[b.kappa, b.lam] for b in baselines]
+    record = FieldTrainingRecord("phi4", couplings, [[16, 16]], sigma_min=0.005, sigma_max=60.0)  # type: ignore[list-item]
+    return FieldModel(network, baselines, record)
+
+
+@pytest.fixture
+def library(tmp_path, monkeypatch, baselines):
+    """A library with a conditioned model and one of κ = 0.22."""
+    monkeypatch.setenv("STOQLAB_HOME", str(tmp_path))
+    library = ModelLibrary()
+    library.folder.mkdir()
+    fresh(list(baselines.values()), True).save(library.path("steered"))
+    fresh([baselines[0.22]], False).save(library.path("single"))
+    return library
+
+
+@pytest.fixture
+def learned(library, play):
+    """``learned("kappa=0.21")`` is the tab with the conditioned model."""
+    return lambda query="", model="steered": play(f"model=library:{model}&{query}")
+
+
+def heads(tab) -> list[str]:
+    return re.findall(r"<th scope=row>(.*?)</th>", tab.table.object)
+
+
+def values(tab) -> list[list[str]]:
+    """The values of all observables, a list a row, without differences and costs."""
+    rows = [re.findall(r"<td>(.*?)</td>", row) for row in re.findall(r"<tr>(.*?)</tr>", tab.table.object)]
+    return [[cell.split("<")[0] for cell in row[:-2]] for row in rows if row]
+
+
+def done(tab) -> bool:
+    """Whether the light has its last word."""
+    return not tab.stage.busy and "ESS" in (tab.table.object or "").split("</caption>")[-1]
+
+
+def test_the_library_is_offered_and_a_visitor_meets_what_is_shipped(library, monkeypatch):
+    assert models.choices() == models.choices() | {
+        "Trained here: steered": "library:steered", "Trained here: single": "library:single", NO_MODEL: "",
+    }  # fmt: skip
+    shipped = {name: library.path("single") for name in ("phi4_L32_k0.21", "phi4_L32_k0.27", "phi4_L32_conditioned")}
+    monkeypatch.setattr(models, "shipped", lambda: shipped)
+    assert models.default() == "phi4_L32_conditioned"
+    assert "Shipped: κ = 0.21, 32 × 32" in models.choices()
+    assert "Shipped: conditioned on κ, 32 × 32" in models.choices()
+    del shipped["phi4_L32_conditioned"]
+    assert models.default() == "phi4_L32_k0.27"
+    shipped.clear()
+    assert models.default() == ""
+
+
+def test_the_baseline_runs_from_the_same_noise(learned, wait):
+    """The network adds nothing, so that both rows are the same configurations."""
+    tab = learned("kappa=0.22")
+    wait(lambda: tab.table.object)
+    assert heads(tab) == ["Data", "Gaussian baseline", "Learned"]
+    data, gaussian, network = values(tab)
+    assert gaussian == network
+    assert data != network
+
+
+def test_kappa_steers_the_network_without_a_new_choice(learned, wait):
+    """κ₂ of what it makes is that of the interpolated baseline, and so the data's: 5 errors."""
+    tab = learned("kappa=0.2&configurations=256&paths=256")
+    wait(lambda: done(tab))
+    assert "Baseline: fitted to the training ensemble." in tab.controls.light.object
+    first = tab.outcome
+    tab.state.kappa = 0.23
+    wait(lambda: tab.outcome is not first and done(tab))
+    run = tab.outcome.run
+    assert tab.outcome.score.model.kappa == pytest.approx(0.23)
+    assert "Baseline: interpolated" in tab.controls.light.object
+    there, back = run.forward.phi2, run.backward.phi2
+    assert abs(there.value[0] - back.value[-1]) < 5 * np.hypot(there.error[0], back.error[-1])
+    assert back.value[-1] > first.run.backward.phi2.value[-1] + 5 * back.error[-1]
+
+
+def test_outside_its_training_the_light_is_amber_and_the_baseline_refitted(learned, wait):
+    tab = learned("kappa=0.22")
+    wait(lambda: tab.outcome is not None)
+    tab.state.kappa = 0.28
+    wait(lambda: "amber" in tab.controls.light.object)
+    assert "trained for κ from 0.2 to 0.24" in tab.controls.light.object
+    assert "refitted to the data here" in tab.controls.light.object
+    wait(lambda: done(tab))
+    assert "trained for κ from 0.2 to 0.24" in tab.controls.light.object
+    tab.state.kappa = 0.22
+    wait(lambda: "fitted to the training ensemble" in tab.controls.light.object)
+    assert "trained for" not in tab.controls.light.object
+
+
+def test_a_network_of_one_pair_of_couplings_can_be_tried_elsewhere(learned, wait):
+    tab = learned("kappa=0.21", model="single")
+    wait(lambda: tab.outcome is not None and tab.controls.light.object)
+    assert "trained at κ = 0.22; at κ = 0.21 it guesses" in tab.controls.light.object
+    assert tab.stage.error == ""
+
+
+def test_another_lattice_has_an_extrapolated_or_a_refitted_baseline(learned, wait):
+    tab = learned("kappa=0.22&L=32&paths=16&configurations=32")
+    wait(lambda: tab.outcome is not None)
+    assert tab.outcome.score.model.event == (32, 32)
+    assert "Baseline: extrapolated from 16 × 16" in tab.controls.light.object
+    assert tab.controls.widgets["baseline"].visible
+    tab.state.baseline = "refitted"
+    wait(lambda: "refitted" in tab.controls.light.object)
+    tab.state.score = "gaussian"
+    wait(lambda: tab.outcome.score.kind == "gaussian" and tab.outcome.last)
+    assert "The Gaussian baseline of the model." in tab.text.object
+    assert not tab.controls.widgets["baseline"].visible
+
+
+def test_one_network_serves_a_schedule_drawn_by_hand(learned, wait):
+    tab = learned("kappa=0.22&configurations=256&paths=256")
+    wait(lambda: tab.outcome is not None and tab.outcome.last)
+    first = tab.outcome
+    tab.state.param.update(schedule="drawn", drawn="0:0.5 0.5:8 1:40", keep_variance=True)
+    wait(lambda: tab.outcome is not first and tab.outcome.last)
+    assert torch.equal(first.data.fields, tab.outcome.data.fields)
+    a, b = first.run.backward.phi2, tab.outcome.run.backward.phi2
+    assert abs(a.value[-1] - b.value[-1]) < 5 * np.hypot(a.error[-1], b.error[-1])
+    assert float(tab.outcome.schedule.f(1.0)) < 0.1
+
+
+def test_models_trained_meanwhile_appear_when_the_tab_is_opened(learned, library, wait):
+    tab = learned("kappa=0.22&model=")
+    wait(lambda: tab.outcome is not None)
+    library.save("new", library.path("single"))
+    tab.open()
+    assert tab.controls.widgets["model"].options["Trained here: new"] == "library:new"
+
+
+def test_one_that_is_gone_gets_a_sentence(learned, library, wait):
+    tab = learned("kappa=0.22")
+    wait(lambda: tab.outcome is not None and tab.outcome.last)
+    block = tab.stage.block
+    library.remove("single")
+    tab.state.model = "library:single"
+    wait(lambda: tab.stage.error)
+    assert "no model 'library:single'" in tab.stage.error
+    assert tab.stage.block is block
