@@ -11,6 +11,7 @@ import torch
 from core.contracts import Tensor
 from core.diffusion.field_baseline import Baseline, Propagators
 from core.diffusion.field_gaussian import FieldGaussianScore
+from core.diffusion.field_noise import noise_range
 from core.theories.phi4 import Phi4
 
 if TYPE_CHECKING:
@@ -76,9 +77,15 @@ class FieldScore:
         if not (f >= 0 and xi >= 0 and f + xi > 0):
             raise ValueError(f"f and xi must not be negative, nor both zero, got {f} and {xi}")
         result = self.gaussian.score(x, f, xi)
-        if f > 0 and 0.5 * math.log(max(xi, 1e-300)) - math.log(f) <= math.log(self.model.record.sigma_max):
+        if f > 0 and 0.5 * math.log(max(xi, 1e-300)) - math.log(f) <= math.log(self._ceiling):
             result = result + self._correction(x / f, math.sqrt(xi) / f).to(x.dtype) / f
         return result
+
+    @cached_property
+    def _ceiling(self) -> float:
+        """Above this level the baseline is left alone: up to it a conditioned network was trained at its couplings."""
+        trained = self.model.record.sigma_max
+        return min(trained, noise_range(self.gaussian).high) if self.model.conditioned else trained
 
     def denoise(self, x: Tensor, sigma: float) -> Tensor:
         """D(x, σ̃) = E[φ_0 | φ_0 + σ̃ η = x], of the shape of x."""
