@@ -7,8 +7,18 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from core.diffusion.field_validation import Validation
+
 Command = Literal["pause", "resume", "stop", "save"]
 """To the training process. ``stop`` ends the run and keeps what was learned, ``save`` writes a checkpoint now."""
+
+
+@dataclass(frozen=True)
+class Preparing:
+    """The live sampler has thermalised ``done`` of ``total`` couplings."""
+
+    done: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -16,12 +26,12 @@ class Begun:
     """Data and network are ready: what is about to be trained, for a person.
 
     ``data`` and ``levels`` are sentences, on where the configurations come from and on why the noise levels run over
-    this range; ``bands`` (low, high) are the bands of σ̃ that the loss is measured in, rising.
+    this range; ``warnings`` are sentences on what is wrong with the data.
     """
 
     data: str
     levels: str
-    bands: tuple[tuple[float, float], ...]
+    warnings: tuple[str, ...]
     parameters: int
     device: str
     target: str
@@ -34,14 +44,6 @@ class Progress:
     step: int
     steps: int | None
     seconds: float
-
-
-class Validation(NamedTuple):
-    """Loss on held-out configurations minus the baseline's, for each band of σ̃, in nats per unit of log σ̃."""
-
-    step: int
-    seconds: float
-    excess: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,4 +104,4 @@ class Failed:
     sentence: str
 
 
-Message = Begun | Progress | Validation | Pictures | Table | Paused | Saved | Ended | Failed
+Message = Preparing | Begun | Progress | Validation | Pictures | Table | Paused | Saved | Ended | Failed

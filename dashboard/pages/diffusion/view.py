@@ -14,6 +14,7 @@ from dashboard.shell import Shell
 
 VIEWS = {
     "play": "PlayView",
+    "train": "TrainView",
 }
 """The class of each tab, in the module of the tab's name."""
 PACKAGE = __name__.rpartition(".")[0]

@@ -1,0 +1,199 @@
+"""The process that trains one network for ``core.diffusion.training_jobs``, and reports while it does."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from core.contracts import Cancelled
+from core.devices import cores, describe
+from core.diffusion.field_data import FieldSource, open_files
+from core.diffusion.field_live import LiveRequest, LiveSource
+from core.diffusion.field_score import FieldScore
+from core.diffusion.field_training import FieldTrainer, FieldTrainingConfig, TrainingProgress
+from core.diffusion.thread_choice import quickest_threads
+from core.diffusion.training_messages import (
+    Begun,
+    Command,
+    Ended,
+    Failed,
+    Message,
+    Paused,
+    Preparing,
+    Progress,
+    Saved,
+)
+from core.diffusion.training_request import TrainingRequest
+from core.diffusion.training_watch import Watch
+from core.jobs import Token
+from core.noise import Noise
+
+log = logging.getLogger(__name__)
+
+PICTURE_EVERY = 3.0
+TABLE_EVERY = 20.0
+"""Seconds between looks at the network, at the least."""
+SHARE = 0.1
+"""Of the time at most goes into either kind of look."""
+SAVE_EVERY = 60.0
+"""Seconds of work that a crash may cost."""
+
+
+def train(request: TrainingRequest, path: Path, connection: Connection) -> None:
+    """Train, with checkpoints at ``path``, and send messages until the last one says how it
+    ended. Training ends, with a checkpoint, when the other side is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the server, which then ends this process
+    orders = Orders(connection)
+    signal.signal(signal.SIGTERM, lambda *_: orders.end())
+    try:
+        orders.send(_Run(request, path, orders).run())
+    except Cancelled:
+        orders.send(Ended("Stopped before the first step; nothing was kept."))
+    except (ValueError, OSError, ArithmeticError) as error:
+        text = str(error) or type(error).__name__
+        orders.send(Failed(f"{text[:1].upper()}{text[1:]}."))
+    except Exception as error:
+        log.exception("the training of %s failed", path.stem)
+        orders.send(Failed(f"Training failed: {error or type(error).__name__}; the log of the server says more."))
+
+
+class Orders:
+    """Listens to the other side. ``token`` is cancelled when the run is to end, ``going`` cleared while it rests,
+    ``wanted`` set when a checkpoint is asked for."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self.token, self.going, self.wanted = Token(), threading.Event(), threading.Event()
+        self.going.set()
+        threading.Thread(target=self._listen, daemon=True, name="stoqlab-orders").start()
+
+    def send(self, message: Message) -> None:
+        """Tell the other side, and end the run if it is gone."""
+        try:
+            with self._lock:
+                self._connection.send(message)
+        except OSError:
+            self.end()
+
+    def end(self) -> None:
+        """End the run after the present step, and keep what was learned."""
+        self.token.cancel()
+        self.going.set()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                order: Command = self._connection.recv()
+            except (EOFError, OSError):
+                self.end()
+                return
+            match order:
+                case "pause":
+                    self.going.clear()
+                case "resume":
+                    self.going.set()
+                case "save":
+                    self.wanted.set()
+                case "stop":
+                    self.end()
+
+
+class _Run:
+    """One training: the trainer, and what is looked at between its steps."""
+
+    def __init__(self, request: TrainingRequest, path: Path, orders: Orders) -> None:
+        self.path, self.orders = path, orders
+        config = FieldTrainingConfig(request.steps, request.minutes, target=request.target)
+        if request.batch is not None:
+            config = replace(config, batch=request.batch)
+        if request.rate is not None:
+            config = replace(config, rate=request.rate)
+        source = _source(request, orders)
+        law = source.laws[len(source.laws) // 2]
+        threads = request.threads or quickest_threads(law, request.preset, config.batch, max(1, cores() - 1))
+        self.trainer = FieldTrainer(source, config, request.preset, request.seed, request.device, threads)
+        assert law.theory is not None
+        self.watch = Watch(law.theory, law.held_out, Noise(request.seed, "training"))
+        self._due = {self._picture: _Due(PICTURE_EVERY), self._table: _Due(TABLE_EVERY), self._save: _Due(SAVE_EVERY)}
+
+    def run(self) -> Ended:
+        """Train to the end, or until that is asked for."""
+        trainer, orders = self.trainer, self.orders
+        parameters = sum(p.numel() for p in trainer.model().network.parameters())
+        source, where = trainer.source, describe(trainer.device)
+        orders.send(
+            Begun(source.sentence(), trainer.levels_sentence, source.warnings, parameters, where, trainer.target)
+        )
+        trainer.run(callback=self._between_steps, token=orders.token)
+        if trainer.step == 0:
+            raise Cancelled
+        complete = trainer.finished
+        for look in (self._save, self._picture, self._table):
+            look()
+        words = trainer.ended or ("All steps are done." if complete else "Stopped on request.")
+        return Ended(f"{words} The network is in the library as “{self.path.stem}”.")
+
+    def _between_steps(self, progress: TrainingProgress) -> None:
+        self.orders.send(Progress(progress.step, progress.steps, progress.seconds))
+        if progress.new and progress.validation is not None:
+            self.orders.send(progress.validation)
+        for look, due in self._due.items():
+            if due.now() and not self.orders.token.cancelled:
+                began = time.monotonic()
+                look()
+                due.done(time.monotonic() - began)
+        self._answer()
+        if not self.orders.going.is_set():
+            self._save()
+            self.orders.send(Paused(True))
+            while not self.orders.going.wait(0.05):
+                self._answer()
+            self.orders.send(Paused(False))
+
+    def _answer(self) -> None:
+        """Write the checkpoint that was asked for."""
+        if self.orders.wanted.is_set():
+            self.orders.wanted.clear()
+            self._save()
+
+    def _save(self) -> None:
+        self.trainer.save(self.path, force=True)
+        self.orders.send(Saved(self.trainer.step))
+
+    def _picture(self) -> None:
+        self.orders.send(self.watch.pictures(self._score(), self.trainer.step))
+
+    def _table(self) -> None:
+        self.orders.send(self.watch.table(self._score(), self.trainer.step))
+
+    def _score(self) -> FieldScore:
+        theory = self.watch.theory
+        return self.trainer.model().at(theory.event, theory.kappa, theory.lam)
+
+
+class _Due:
+    """Whether something is due that is to happen every so many seconds, and take SHARE of the time at most."""
+
+    def __init__(self, every: float) -> None:
+        self._every, self._next = every, time.monotonic() + every / 4
+
+    def now(self) -> bool:
+        return time.monotonic() >= self._next
+
+    def done(self, seconds: float) -> None:
+        """It has happened, and took so long."""
+        self._next = time.monotonic() + max(self._every, seconds / SHARE)
+
+
+def _source(request: TrainingRequest, orders: Orders) -> FieldSource:
+    if isinstance(request.data, Path):
+        return open_files([request.data])
+    data = request.data
+    live = LiveRequest.over([data.event], data.kappas, [data.lam], request.seed)
+    return LiveSource(live, report=lambda done, total: orders.send(Preparing(done, total)), token=orders.token)

@@ -1,0 +1,287 @@
+"""The tab *Train*: a network learns the field while one watches; the training belongs to the server, not to the tab."""
+
+from __future__ import annotations
+
+import html
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from core.diffusion.training_jobs import Job, trainings
+from core.jobs import Token, request_pool
+from dashboard import style
+from dashboard.live import Live, sentence
+from dashboard.pages.diffusion.train_form import NAMES, OF_THE_SAMPLER, TrainSettings, choices, request_of
+from dashboard.pages.diffusion.train_scene import training_scene
+from dashboard.pages.diffusion.train_texts import about, progress_words, table_html, title_of
+from dashboard.shell import Shell
+from dashboard.stage import Stage
+from dashboard.widgets import controls
+
+HEIGHT = "max(400px, calc(100vh - 300px))"
+SMALL = ":host { font-size: 13.5px; line-height: 1.45; }"
+LOOK_EVERY = 0.3
+"""Seconds between pictures of a training, at the least."""
+
+
+class TrainView:
+    """One session's look at the server's trainings, and what it asks to be trained."""
+
+    def __init__(self, shell: Shell, state: Any) -> None:
+        self.settings = settings = TrainSettings()
+        settings.param["data"].objects = choices()
+        self.widgets = controls(settings, list(NAMES), NAMES)
+        self.device = pn.pane.HTML(
+            f"Runs on: {html.escape(shell.device)}", margin=(4, 14), styles={"font-size": "13px", "opacity": "0.8"}
+        )
+        self.start = _button("Train", "start", color="primary", variant="contained")
+        self.pause = _button("Pause", "pause")
+        self.stop = _button("Stop", "stop")
+        self.cancel = _button("Discard", "cancel", color="error")
+        self.save = _button("Save as …", "save")
+        self.save_name = pmui.TextInput(
+            label="Name in the library", size="small", width=240, margin=(4, 4, 4, 8), visible=False,
+            css_classes=["control-train-save-name"],
+        )  # fmt: skip
+        self.save_now = _button("Save", "save-now", color="primary", visible=False)
+        self.which = pmui.Select(
+            label="Training", size="small", width=330, margin=(4, 8), visible=False, css_classes=["control-train-job"]
+        )
+        text = {"font-size": "13.5px", "line-height": "1.4", "font-variant-numeric": "tabular-nums"}
+        self.line = pn.pane.HTML("", css_classes=["train-progress"], margin=(6, 12, 0, 12), styles=text)
+        self.bar = pmui.LinearProgress(value=0, margin=(4, 12), sizing_mode="stretch_width", visible=False)
+        self.message = pmui.Alert(
+            object="", severity="info", closeable=False, variant="outlined", margin=(4, 10), visible=False,
+            css_classes=["train-message"], sizing_mode="stretch_width",
+            sx={"py": 0, "& .MuiAlert-message": {"py": "2px"}},
+        )  # fmt: skip
+        self.stage = Stage(
+            height=None, sizing_mode="stretch_both", controls=False, dark=shell.param.dark, margin=(0, 4),
+            label="Loss by noise level, and fields of the network beside real ones",
+        )  # fmt: skip
+        self.picture = pn.FlexBox(
+            self.stage, margin=0, sizing_mode="stretch_width", styles={"height": HEIGHT, "flex": "none"}, visible=False
+        )
+        side: dict[str, Any] = {"margin": (4, 14), "styles": {"flex": "1 1 400px", "min-width": "0"}}
+        self.table = pn.pane.HTML("", css_classes=["train-table"], stylesheets=[style.TABLE_CSS], **side)
+        self.text = pn.pane.Markdown("", css_classes=["train-about"], stylesheets=[SMALL], **side)
+        self.result = pn.FlexBox(
+            self.table, self.text, margin=0, sizing_mode="stretch_width", gap="0 28px", visible=False
+        )  # fmt: skip
+        self.explanation = pn.pane.Markdown(EXPLANATION, sizing_mode="stretch_width", margin=(4, 14))
+        self.jobs = trainings()
+        self.job: Job | None = None
+        self.sidebar = self._sidebar()
+        self.main = [self._layout()]
+        self.live = Live(self._deliver, self._fail)
+        self._listed: list[str] = []
+        self._on_clicks()
+        settings.param.watch(self._arrange, ["data", "length", "low", "high"])
+        shell.on_close(self.live.close)
+        self._arrange()
+        self._show(None)
+
+    def open(self) -> None:
+        """The tab has come to the front: look at the training that runs, or at the last one."""
+        self.settings.param["data"].objects = choices()
+        if self.job is None:
+            every = self.jobs.jobs()
+            running = [job for job in every if not job.over]
+            self.follow((running or every[-1:] or [None])[0])
+        else:
+            self.follow(self.job)
+
+    def rest(self) -> None:
+        """The tab is hidden; what is trained goes on."""
+        self.live.cancel()
+
+    def begin(self) -> None:
+        """Train what the form asks for."""
+        try:
+            job = self.jobs.start(request_of(self.settings), str(self.settings.called))
+        except (ValueError, OSError) as problem:
+            self.say("error", sentence(problem))
+            return
+        self.settings.called = ""
+        ahead = self.jobs.ahead(job)
+        self.say(
+            "info",
+            f"One network is trained at a time: “{job.title}” begins when “{ahead[-1].title}” has ended."
+            if ahead
+            else "",
+        )
+        self.follow(job)
+
+    def follow(self, job: Job | None) -> None:
+        """Show this training from now on."""
+        self.job = job
+        self._show(job)
+        self.live.submit(partial(self._watch, job))
+
+    def say(self, severity: str, text: str) -> None:
+        """Show a sentence above the picture; an empty one takes it away."""
+        self.message.param.update(object=html.escape(text, quote=False), severity=severity, visible=bool(text))
+
+    def _watch(self, job: Job | None, token: Token) -> Iterator[Job | None]:
+        """Yields the training again and again, and whenever the list of trainings has changed."""
+        revision, listed = -1, ""
+        yield job
+        while True:
+            token.check()
+            now = "".join(title_of(one) for one in self.jobs.jobs())
+            if job is not None and job.revision != revision:
+                revision, listed = job.revision, now
+                scene = training_scene(job)
+                self.stage.push(scene)
+                yield job
+            elif now != listed:
+                listed = now
+                yield job
+            time.sleep(LOOK_EVERY)
+            if job is not None:
+                job.wait(revision, 1.0)
+
+    def _deliver(self, job: Job | None) -> None:
+        if job is self.job:
+            self._show(job)
+
+    def _show(self, job: Job | None) -> None:
+        """Bring everything but the picture up to date."""
+        with pn.io.hold():
+            self._list()
+            state = job.state if job else ""
+            self.pause.param.update(
+                label="Resume" if state == "paused" else "Pause", disabled=state not in ("training", "paused")
+            )
+            self.stop.disabled = state not in ("training", "paused")
+            self.cancel.disabled = job is None or job.over or state == "stopping"
+            self.save.disabled = not (state in ("training", "paused") or (state == "finished"))
+            self.bar.visible = job is not None and not job.over
+            self.picture.visible = self.result.visible = job is not None
+            self.stage.busy = state == "training"
+            if job is None:
+                self.line.object = "Nothing has been trained since the server started. Choose on the left, press Train."
+                return
+            self.line.object = progress_words(job, self.jobs.ahead(job))
+            steps = job.progress.steps
+            self.bar.param.update(
+                value=round(100 * min(1.0, job.progress.step / steps)) if steps else 0,
+                variant="determinate" if steps else "indeterminate",
+            )
+            self.table.object = table_html(job.table) if job.table else ""
+            self.text.object = about(job.begun) if job.begun else ""
+
+    def _list(self) -> None:
+        every = self.jobs.jobs()
+        self.which.param.update(
+            options={title_of(job): job.id for job in reversed(every)},
+            value=self.job.id if self.job else None,
+            visible=len(every) > 1,
+        )
+
+    def _choose(self, event: Any) -> None:
+        if event.new is not None and (self.job is None or event.new != self.job.id):
+            self.follow(self.jobs.job(event.new))
+
+    def _on_clicks(self) -> None:
+        self.start.on_click(lambda _: self.begin())
+        self.pause.on_click(lambda _: self._do(lambda job: (job.resume if job.state == "paused" else job.pause)()))
+        self.stop.on_click(lambda _: self._do(Job.stop))
+        self.cancel.on_click(lambda _: self._do(Job.cancel))
+        self.save.on_click(lambda _: self._ask())
+        self.save_now.on_click(lambda _: self.keep(str(self.save_name.value or "")))
+        self.which.param.watch(self._choose, "value")
+
+    def _do(self, what: Callable[[Job], None]) -> None:
+        if self.job is None:
+            return
+        try:
+            what(self.job)
+        except ValueError as problem:
+            self.say("error", sentence(problem))
+        self._show(self.job)
+
+    def _ask(self) -> None:
+        """Ask for the name under which to save, or take the question back."""
+        asking = not self.save_name.visible
+        if asking and self.job is not None:
+            self.save_name.value = self.jobs.library.free_name(self.job.title)
+        self.save_name.visible = self.save_now.visible = asking
+
+    def keep(self, name: str) -> None:
+        """Save the network as it is now in the library; the sentence comes when it is there."""
+        if self.job is None:
+            return
+        job = self.job
+
+        def write() -> None:
+            try:
+                step, path = job.progress.step, job.save(name.strip())
+            except (ValueError, OSError) as problem:
+                self.live.soon(self.say, "error", sentence(problem))
+            else:
+                self.live.soon(self._kept, f"“{path.stem}” is in the library of models, as it was after step {step}.")
+
+        request_pool().submit(write)
+
+    def _kept(self, text: str) -> None:
+        self.save_name.visible = self.save_now.visible = False
+        self.say("success", text)
+
+    def _arrange(self, *_: Any) -> None:
+        """Show the controls that the data and the length have."""
+        live = not self.settings.data
+        with pn.io.hold():
+            for name in OF_THE_SAMPLER:
+                self.widgets[name].visible = live
+            self.widgets["minutes"].visible = self.settings.length == "minutes"
+            self.widgets["steps"].visible = self.settings.length == "steps"
+
+    def _sidebar(self) -> list[Any]:
+        w = self.widgets
+        sections: dict[str, list[Any]] = {
+            "Data": [w["data"], w["low"], w["high"], w["lam"], w["L"]],
+            "Network": [w["preset"], w["target"], w["called"]],
+            "Run": [w["length"], w["minutes"], w["steps"], w["batch"], w["rate"], w["seed"], self.device],
+        }
+        return [
+            pmui.Card(
+                *items, title=title, collapsible=True, margin=(4, 6), sizing_mode="stretch_width", variant="outlined",
+                title_variant="subtitle2",
+            )
+            for title, items in sections.items()
+        ]  # fmt: skip
+
+    def _layout(self) -> Any:
+        buttons = pn.Row(
+            self.start, self.pause, self.stop, self.cancel, self.save, self.save_name, self.save_now, self.which,
+            margin=0, sizing_mode="stretch_width",
+        )  # fmt: skip
+        return pn.Column(
+            buttons, self.line, self.bar, self.message, self.picture, self.result, self.explanation,
+            sizing_mode="stretch_width", margin=0,
+        )  # fmt: skip
+
+    def _fail(self, error: Exception) -> None:
+        self.say("error", sentence(error))
+
+
+def _button(label: str, name: str, **look: Any) -> pmui.Button:
+    look = {"variant": "outlined", "size": "small", "margin": (8, 4, 4, 8)} | look
+    return pmui.Button(label=label, css_classes=[f"control-train-{name}"], **look)
+
+
+EXPLANATION = """
+**What to look for.** The loss is ½ E|D − T|²/σ̃² for each unit of log σ̃, on configurations that the network has never
+seen, minus what the Gaussian denoiser reaches, which knows the two-point function alone. 0 is therefore a network
+that has learned nothing yet; everything below it is interaction. Twice the distance to the best possible denoiser,
+added up over log σ̃, is the relative entropy between true and learned backward process, so one nat at one noise level
+costs as much as one nat at another.
+
+The training runs on the server: close the tab, and it goes on; open the page again, in any browser, and it is here.
+Every minute the network is written to the library of models, and it can be used on the other tabs from there.
+"""

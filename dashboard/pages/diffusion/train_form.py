@@ -1,0 +1,119 @@
+"""What a person asks for on the tab *Train*, and the request that this makes."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import param
+
+from core.diffusion.training_request import LiveSampler, TrainingRequest
+from core.ensembles.library import Library
+from core.statistics.format import NARROW_SPACE
+
+LIVE = "Live sampler, always fresh"
+NAMES = {
+    "data": "Data",
+    "low": "κ from",
+    "high": "κ to",
+    "lam": "λ",
+    "L": "Lattice",
+    "preset": "Network",
+    "target": "Target",
+    "length": "Train for",
+    "minutes": "Minutes",
+    "steps": "Steps",
+    "batch": "Batch",
+    "rate": "Learning rate",
+    "seed": "Seed",
+    "called": "Name",
+}
+OF_THE_SAMPLER = ("low", "high", "lam", "L")
+
+
+class TrainSettings(param.Parameterized):
+    """What is to be trained, on what, for how long."""
+
+    data = param.Selector(
+        default="",
+        objects={LIVE: ""},
+        check_on_set=False,
+        doc="An ensemble of the library, of which a tenth is held out; or a cluster sampler that runs along and makes "
+        "fresh configurations for every step.",
+    )
+    low = param.Number(
+        0.27, bounds=(0.05, 0.5), step=0.005, doc="Smallest κ that the sampler runs at. One κ, or a range."
+    )
+    high = param.Number(
+        0.27,
+        bounds=(0.05, 0.5),
+        step=0.005,
+        doc="Largest κ. Above the smallest, one network learns the whole range, and is told κ.",
+    )
+    lam = param.Number(0.022, bounds=(0.001, 0.2), step=0.001, doc="Self-coupling λ of the term λ φ⁴.")
+    L = param.Selector(
+        default=16,
+        objects={"8 × 8": 8, "16 × 16": 16, "32 × 32": 32, "64 × 64": 64},
+        doc="Sites of the lattice. The network can be used on other lattices afterwards.",
+    )
+    preset = param.Selector(
+        default="small", objects={"Small": "small", "Large, for a GPU": "large"}, doc="Size of the network."
+    )
+    target = param.Selector(
+        default="auto",
+        objects={"With the known action": "auto", "Samples alone": "dsm"},
+        doc="What is regressed on. Denoising score matching sees samples alone. With the action, its force makes the "
+        "noise of the target vanish for the Gaussian part; the minimum is the same, and is found sooner.",
+    )
+    length = param.Selector(
+        default="minutes",
+        objects={"Minutes": "minutes", "Steps": "steps"},
+        doc="What ends the run. The learning rate falls towards that end.",
+    )
+    minutes = param.Number(5.0, bounds=(0.1, 600.0), doc="Minutes of training.")
+    steps = param.Integer(2000, bounds=(10, 200_000), doc="Training steps, each with one batch.")
+    batch = param.String("auto", doc="Configurations a step; auto is the trainer's choice.")
+    rate = param.String("auto", doc="Largest learning rate; auto is the trainer's choice.")
+    seed = param.Integer(0, bounds=(0, 2**31 - 1), doc="Fixes weights, noise and the sampler's chains.")
+    called = param.String("", doc="Name of the model in the library; left empty, one is made.")
+
+
+def choices() -> dict[str, str]:
+    """What can be learned from: the sampler, or an ensemble of the library on a lattice in two dimensions."""
+    entries = (entry for entry in Library().list() if not entry.problem and len(entry.shape) == 2)
+    return {LIVE: ""} | {entry.name: entry.name for entry in entries}
+
+
+def request_of(settings: TrainSettings, device: str = "auto") -> TrainingRequest:
+    """The training that is asked for. ValueError with a sentence, naming the field, for what cannot be."""
+    s = settings
+    if s.data:
+        data = Library().path(str(s.data))
+        if not data.exists():
+            raise ValueError(f"the library has no ensemble {s.data!r} any more; choose another one")
+    else:
+        data = LiveSampler(int(s.L), float(s.low), float(s.high), float(s.lam))  # type: ignore[arg-type]
+    by_time = s.length == "minutes"
+    batch = _number("batch", str(s.batch))
+    if batch is not None and batch != int(batch):
+        raise ValueError(f"Batch must be a whole number or auto, got {s.batch!r}")
+    return TrainingRequest(
+        data,
+        preset=str(s.preset),
+        minutes=float(s.minutes) if by_time else None,  # type: ignore[arg-type]
+        steps=None if by_time else int(s.steps),  # type: ignore[arg-type]
+        target=str(s.target),
+        batch=None if batch is None else int(batch),
+        rate=_number("rate", str(s.rate)),
+        seed=int(s.seed),  # type: ignore[arg-type]
+        device=device,
+    )
+
+
+def _number(field: str, text: str) -> float | None:
+    """A number; None for auto."""
+    text = text.strip()
+    if text in ("", "auto"):
+        return None
+    with suppress(ValueError):
+        return float(text.replace(NARROW_SPACE, "").replace(" ", ""))
+    raise ValueError(f"{NAMES[field]} must be a number or auto, got {text!r}")

@@ -1,0 +1,89 @@
+"""What the tab *Train* says of a training in words and tables."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+
+from core.diffusion.training_jobs import Job
+from core.diffusion.training_messages import Begun, Table
+from core.statistics.format import MINUS, thousands, with_error
+
+FAR = 3.0
+"""Deviations of more than this many errors are coloured."""
+WORDS = {
+    "waiting": "waits", "preparing": "is prepared", "training": "is trained", "paused": "is paused",
+    "stopping": "stops", "finished": "finished", "failed": "failed", "cancelled": "cancelled",
+}  # fmt: skip
+
+
+def title_of(job: Job) -> str:
+    """For a list of trainings."""
+    return f"{job.title} ({WORDS[job.state]})"
+
+
+def progress_words(job: Job, ahead: Sequence[Job]) -> str:
+    """One line on how far it is; HTML."""
+    p = job.progress
+    steps = f" of {thousands(p.steps)}" if p.steps else ""
+    at = f"step {thousands(p.step)}{steps}, {duration(p.seconds)}"
+    match job.state:
+        case "waiting":
+            names = ", ".join(f"“{html.escape(one.title)}”" for one in ahead)
+            words = f"waits until {names} has ended: one network is trained at a time."
+        case "preparing":
+            done, total = job.preparing.done, job.preparing.total
+            words = "starts its process and takes the first configurations …"
+            if total > 1:
+                words = f"thermalises the chains of the sampler: {done} of {total} couplings."
+        case "training":
+            left = job.left
+            words = f"{at}; about {duration(left)} left." if left is not None else f"{at}."
+        case "paused":
+            words = f"paused at {at}."
+        case "stopping":
+            words = f"stops at {at}, and writes the network …"
+        case "failed":
+            words = html.escape(job.error)
+        case _:
+            words = html.escape(job.why) or at
+    return f"<b>{html.escape(job.title)}</b>: {words}"
+
+
+def about(begun: Begun) -> str:
+    """What is trained: data, noise levels, network, device; Markdown."""
+    return (
+        f"**Data.** {begun.data} **Noise.** {begun.levels} **Network.** {thousands(begun.parameters)} parameters, "
+        f"{begun.target}, on {begun.device}."
+    )
+
+
+def table_html(table: Table) -> str:
+    """The observables as a table; deviations beyond FAR errors are coloured."""
+    body = []
+    for row in table.rows:
+        sign = MINUS if row.sigma < 0 else "+"
+        far = " class=far" if abs(row.sigma) > FAR else ""
+        sigma = f"{sign}{abs(row.sigma):.1f} σ" if math.isfinite(row.sigma) else "–"
+        body.append(
+            f"<tr><th scope=row>{html.escape(row.name)}</th><td>{with_error(*row.data)}</td>"
+            f"<td>{with_error(*row.network)}</td><td{far}>{sigma}</td></tr>"
+        )
+    caption = (
+        f"{table.couplings}. {thousands(table.configs)} configurations of the network after {thousands(table.step)} "
+        f"steps, uncorrected, from the same noise each time; {thousands(table.held_out)} held out. Coloured: more than "
+        f"{FAR:g} errors."
+    )
+    head = "<tr><th></th><th scope=col>held-out data</th><th scope=col>network</th><th scope=col>deviation</th></tr>"
+    return (
+        f"<table class=pairs><caption>{html.escape(caption)}</caption><thead>{head}</thead>"
+        f"<tbody>{''.join(body)}</tbody></table>"
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, rounded up to what a person wants to know."""
+    if seconds < 90:
+        return f"{math.ceil(seconds)} s"
+    return f"{math.ceil(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
