@@ -81,7 +81,7 @@ def server(browser, tmp_path_factory):
         yield address, log
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE)
 
 
 @pytest.fixture

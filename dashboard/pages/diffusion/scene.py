@@ -82,10 +82,19 @@ def _right(picture: Panel, beside: list[Panel]) -> tuple[str, str, list[str]]:
 
 
 def _below(pictures: list[Panel], beside: list[Panel]) -> tuple[str, str, list[str]]:
-    """Columns, rows and areas: two pictures, and the panels in one row below them."""
-    count = 2 * len(beside)
-    rows = [" ".join(panel.id for panel in row for _ in range(count // len(row))) for row in (pictures, beside)]
-    return " ".join(["1fr"] * count), "1.5fr 1fr", rows
+    """Columns, rows and areas: two pictures, and the panels in one row below them.
+
+    Behind each half is a thin column that belongs to its picture alone: panels that end in one column get one margin,
+    and the colour bar's would be too wide for the others.
+    """
+    count = len(beside)
+    above = [panel.id for panel in pictures for _ in range(count)]
+    below = [panel.id for panel in beside for _ in range(2)]
+    cells = list(zip(above, below, strict=True))
+    across = below[count - 1] if below[count - 1] == below[count] else "."  # a panel in the middle
+    cells = [*cells[:count], (above[0], across), *cells[count:], (above[-1], ".")]
+    half = " ".join(["1fr"] * count) + " 4px"
+    return f"{half} {half}", "1.5fr 1fr", [" ".join(row) for row in zip(*cells, strict=True)]
 
 
 def field_panel(name: str, title: str, fields: np.ndarray, spread: np.ndarray, note: str = "") -> Panel:

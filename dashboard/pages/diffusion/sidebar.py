@@ -31,7 +31,9 @@ class Sidebar:
         names = [name for name in state.param if name not in ELSEWHERE]
         self.widgets = controls(state, names, PROCESS_LABELS | LABELS)
         self.schedule = ScheduleEditor(state, shell, self.widgets)
-        self.light = pn.pane.HTML("", margin=(2, 12), sizing_mode="stretch_width", stylesheets=[LIGHT_CSS])
+        self.light = pn.pane.HTML(
+            "", margin=(2, 12), sizing_mode="stretch_width", stylesheets=[LIGHT_CSS], css_classes=["control-trust"]
+        )
         self.presets = [self._preset(name, kappa) for name, kappa in PRESETS.items()]
         self.cards = self._cards()
         state.param.watch(self.arrange, ["fit_level", "schedule", "ensemble", "model", "score", "correction", "lam"])
