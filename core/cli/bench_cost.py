@@ -19,7 +19,7 @@ _DESCRIPTION = """\
 Measure what an independent configuration of φ⁴ costs, in seconds of one core: by hybrid Monte Carlo,
 MALA, Langevin and the cluster algorithm, 2 τ_int(|M|) steps; by diffusion models, one draw (raw, of the
 model's own law), and exactly by the weights of backward paths (over the effective sample size) and by
-Metropolis chains of them. The training counts: the last column says after how many configurations a
+Metropolis chains of them. The training counts: the last columns say after how many configurations a
 model has paid for it. Nothing else should run on the machine meanwhile."""
 
 _EPILOG = """\
@@ -114,28 +114,36 @@ def _print_table(rows: list[Cost]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from core.diffusion.cost import break_even
     from core.statistics.format import with_error
 
     console = Console(highlight=False)
     for theory in dict.fromkeys(row.theory for row in rows):
-        table = Table(box=box.SIMPLE_HEAD, title=theory_in_words(theory), title_justify="left")
-        table.add_column("")
-        for heading in ("ms a configuration", "setup, s", "law", "from N on cheaper than", "from"):
-            table.add_column(heading, justify="left" if heading in ("law", "from") else "right")
         own = [row for row in rows if row.theory == theory]
+        chains = _of_theory(own, own[0])
+        table = Table(box=box.SIMPLE_HEAD)
+        table.add_column("", no_wrap=True)
+        for heading in ("ms each", "setup, s", "law", *(f"> {chain.method.split()[0]}" for chain in chains)):
+            table.add_column(heading, justify="right", no_wrap=True)
+        name = ""
         for row in own:
-            paid = (f"{c.method} {_number(break_even(row, c))}" for c in _of_theory(own, row) if row.model)
+            if row.model != name:
+                table.add_section()
+                table.add_row(name := row.model)
+            paid = [_number(break_even(row, chain)) if row.model else "" for chain in chains]
             cost = with_error(1e3 * row.cost.value, 1e3 * row.cost.error) + " ?" * (not row.trusted)
-            title = f"{row.method} ({row.model})" if row.model else row.method
-            table.add_row(
-                title, cost, f"{row.setup:.3g}", "exact" if row.exact else "biased", ", ".join(paid), row.detail
-            )
+            law = "exact" if row.exact else "biased"
+            table.add_row(row.method, cost, f"{row.setup:.3g}", law, *paid)
+        console.print(Text(theory_in_words(theory), style="bold"))
         console.print(table)
+        for row in own:
+            console.print(Text(f"{row.model} {row.method}: {row.detail}".strip()), style="dim", soft_wrap=True)
     console.print(
-        "Seconds are those of one core. “?”: chains too short against τ_int, or too few paths carry the weight; the "
-        "cost may be far larger.",
+        "Milliseconds of one core for an independent configuration. “> X”: configurations from which on the model is "
+        "cheaper than X, its training paid. “?”: chains too short against τ_int, or too few paths carry the weight; "
+        "the cost may be far larger.",
         style="dim",
         soft_wrap=True,
     )

@@ -67,7 +67,7 @@ class Cost:
 
     ``exact`` tells whether the law is e^{-S} (Langevin has its step-size bias, a raw model that of its score).
     ``trusted`` is False where chains are too short against τ_int, or too few paths carry the weight: the cost may then
-    be far larger. ``detail`` says what it was computed from. ``model`` is empty for a chain.
+    be far larger. ``detail`` says what it was computed from. ``model`` is the model's name, empty for a chain.
     """
 
     theory: Phi4
@@ -131,7 +131,9 @@ def chain_costs(
 
 
 def _of_chain(theory: Phi4, race: Race, i: int, found: Standing) -> Cost:
-    detail = f"τ_int(|M|) = {with_error(found.tau, found.tau_error)} steps, acceptance {found.acceptance:.2f}"
+    detail = f"τ_int(|M|) = {with_error(found.tau, found.tau_error)} steps"
+    if math.isfinite(found.acceptance):
+        detail += f", acceptance {found.acceptance:.2f}"
     return Cost(
         theory, found.variant.title, Measured(found.cost, found.cost_error), THERMALISATION / 2 * found.cost,
         found.variant.algorithm != "langevin", found.settled, detail,
@@ -165,7 +167,7 @@ def model_costs(
     draw = _timed(
         lambda n, own: generate_fields(bound.score, schedule, n, noise=own, token=token), theory.volume, noise, share
     )
-    rows = [Cost(theory, "diffusion, raw", draw, setup, False, True, f"{STEPS} steps, {origin}", model.name)]
+    rows = [Cost(theory, "raw", draw, setup, False, True, f"{STEPS} steps, {origin}", model.name)]
     both: list[list[Cost]] = []
     for k, steps in enumerate(PATH_STEPS, 1):
         progress(what, k / (1 + len(PATH_STEPS)))
@@ -195,7 +197,7 @@ def _of_paths(
     cost = Measured(one.value / ess, one.value / ess * math.hypot(error / ess, one.error / one.value))
     rows = [
         Cost(
-            theory, "diffusion, path weights", cost, setup, True, found.ess * len(found) >= FEW,
+            theory, "path weights", cost, setup, True, found.ess * len(found) >= FEW,
             f"ESS {with_error(ess, error)}, {known}", name,
         )
     ]  # fmt: skip
@@ -205,7 +207,7 @@ def _of_paths(
     cost = Measured(2 * tau.tau * one.value, 2 * tau.tau_error * one.value)
     detail = f"τ_int(|M|) = {with_error(tau.tau, tau.tau_error)}, acceptance {chain.acceptance:.2f}, {known}"
     settled = len(found) > 50 * tau.tau and chain.acceptance > 0.01
-    return [*rows, Cost(theory, "diffusion, path Metropolis", cost, setup, True, settled, detail, name)]
+    return [*rows, Cost(theory, "path Metropolis", cost, setup, True, settled, detail, name)]
 
 
 def _ess(found: Weighted) -> tuple[float, float]:
