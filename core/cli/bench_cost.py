@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,12 @@ examples:
   stoqlab bench cost
   stoqlab bench cost --kappa 0.27 --L 32 --minutes 5
   stoqlab bench cost --models mine.safetensors --json"""
+
+_LEGEND = """\
+Milliseconds of one core for an independent configuration. > X: configurations from which on the model is
+cheaper than X, its training paid. *: not the law e^{-S} (step size, score). ?: chains too short against
+τ_int, or too few paths carry the weight; the cost may be far larger."""
+_WIDTHS = (15, 10, 9, 9, 12, 11)
 
 
 def add_to(kinds) -> None:
@@ -111,42 +118,28 @@ def _rows(rows: list[Cost]) -> list[dict[str, Any]]:
 
 
 def _print_table(rows: list[Cost]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     from core.diffusion.cost import break_even
     from core.statistics.format import with_error
 
-    console = Console(highlight=False)
     for theory in dict.fromkeys(row.theory for row in rows):
         own = [row for row in rows if row.theory == theory]
-        chains = _of_theory(own, own[0])
-        table = Table(box=box.SIMPLE_HEAD)
-        table.add_column("", no_wrap=True)
-        for heading in ("ms each", "setup, s", "law", *(f"> {chain.method.split()[0]}" for chain in chains)):
-            table.add_column(heading, justify="right", no_wrap=True)
-        name = ""
+        chains, name = _of_theory(own, own[0]), ""
+        print(theory_in_words(theory))
+        headings = ("ms each", "setup, s", *(f"> {chain.method.split()[0]}" for chain in chains))
+        print(f"{'':<17}" + _columns(headings))
         for row in own:
             if row.model != name:
-                table.add_section()
-                table.add_row(name := row.model)
-            paid = [_number(break_even(row, chain)) if row.model else "" for chain in chains]
+                name = row.model
+                print(f"{name}:")
             cost = with_error(1e3 * row.cost.value, 1e3 * row.cost.error) + " ?" * (not row.trusted)
-            law = "exact" if row.exact else "biased"
-            table.add_row(row.method, cost, f"{row.setup:.3g}", law, *paid)
-        console.print(Text(theory_in_words(theory), style="bold"))
-        console.print(table)
-        for row in own:
-            console.print(Text(f"{row.model} {row.method}: {row.detail}".strip()), style="dim", soft_wrap=True)
-    console.print(
-        "Milliseconds of one core for an independent configuration. “> X”: configurations from which on the model is "
-        "cheaper than X, its training paid. “?”: chains too short against τ_int, or too few paths carry the weight; "
-        "the cost may be far larger.",
-        style="dim",
-        soft_wrap=True,
-    )
+            paid = (_number(break_even(row, chain)) for chain in chains if row.model)
+            print(f"{row.method + ' *' * (not row.exact):<17}" + _columns((cost, f"{row.setup:.2g}", *paid)))
+        print("\n".join(f"  {f'{row.model} {row.method}'.strip()}: {row.detail}" for row in own), end="\n\n")
+    print(_LEGEND)
+
+
+def _columns(cells: Iterable[str]) -> str:
+    return "".join(f"{cell:>{width}}" for cell, width in zip(cells, _WIDTHS, strict=False))
 
 
 def _number(count: float) -> str:
