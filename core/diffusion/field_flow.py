@@ -36,8 +36,12 @@ def field_flow(
 
 
 def cheap(flow: ProbabilityFlow) -> bool:
-    """Whether the exact divergence costs no more than a few scores."""
-    return isinstance(flow.model, FieldGaussianScore) or bool(getattr(flow.model, "cheap_divergence", False))
+    """Whether the exact divergence costs no more than a few scores.
+
+    A model says so by ``cheap_divergence``; one that brings a ``divergence`` and says nothing is taken at its word.
+    """
+    known = hasattr(flow.model, "divergence")
+    return isinstance(flow.model, FieldGaussianScore) or bool(getattr(flow.model, "cheap_divergence", known))
 
 
 def seconds_for(flow: ProbabilityFlow, n: int) -> float:

@@ -19,6 +19,7 @@ from core.devices import cores, pick_device
 from core.diffusion.exponential import FIELD_SOLVERS
 from core.diffusion.field_gaussian import FieldGaussianScore
 from core.diffusion.field_noise import noise_range
+from core.diffusion.field_score import SITES_AT_ONCE
 from core.diffusion.grids import time_grid
 from core.jobs import Token, map_chunks, one_thread
 from core.noise import Noise
@@ -96,7 +97,7 @@ def generate_fields(
     """``n`` configurations (n, *event), float32 on the CPU, by the backward process with this score.
 
     ``score`` is a FieldGaussianScore, or brings one as its ``gaussian``. Configuration i depends on ``noise`` and i
-    alone, up to rounding. Raises ValueError for arguments out of range, FloatingPointError when the process diverges,
+    alone. Raises ValueError for arguments out of range, FloatingPointError when the process diverges,
     Cancelled once ``token`` is.
     """
     if n < 1:
@@ -130,8 +131,13 @@ def generate_fields(
 
 
 def chunk_size(n: int, sites: int) -> int:
-    """Configurations in a work item on the CPU: CHUNK sites, or fewer where all cores would not have one."""
-    return max(1, min(CHUNK // sites, -(-n // cores())))
+    """Configurations in a work item on the CPU: CHUNK sites, or fewer where all cores would not have one.
+
+    A multiple of what a network takes at once, so that a configuration is in the same place there, and comes out the
+    same to the last bit, however many cores there are.
+    """
+    block = max(1, SITES_AT_ONCE // sites)
+    return block * max(1, min(CHUNK // sites // block, -(-n // (cores() * block))))
 
 
 def _levels(schedule: Schedule, t: float) -> tuple[float, float]:

@@ -17,7 +17,8 @@ from core.theories.phi4 import Phi4
 if TYPE_CHECKING:
     from core.diffusion.field_model import FieldModel
 
-_SITES = 2**13  # that go through the network at once on the CPU: they stay in the cache
+SITES_AT_ONCE = 2**13
+"""Sites that go through the network together on the CPU: they stay in the cache."""
 
 
 class FieldScore:
@@ -128,7 +129,7 @@ class FieldScore:
         sigma = max(sigma, self.model.record.sigma_min)
         if x.requires_grad:
             return network(x.float(), torch.full((len(x),), sigma, device=x.device), propagators)
-        size = max(1, _SITES // math.prod(self.event)) if x.device.type == "cpu" else len(x)
+        size = max(1, SITES_AT_ONCE // math.prod(self.event)) if x.device.type == "cpu" else len(x)
         out = torch.empty(x.shape, dtype=torch.float32, device=x.device)
         levels = torch.full((size,), sigma, device=x.device)
         with torch.inference_mode():

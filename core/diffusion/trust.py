@@ -19,6 +19,7 @@ from core.contracts import ScoreModel, score_at
 from core.devices import pick_device
 from core.diffusion.field_generate import GRID, STEPS, backward_times, baseline_of
 from core.diffusion.field_noise import noise_range, schedule_reaching
+from core.diffusion.field_score import FieldScore
 from core.diffusion.path_weights import PathProposal
 from core.diffusion.weights import Weighted
 from core.jobs import Token, one_thread
@@ -136,5 +137,6 @@ def schwinger_dyson_of(theory: Phi4, fields: Tensor) -> Measured:
 
 
 def _out_of_range(score: ScoreModel) -> str:
-    model = getattr(score, "model", None)
-    return model.trusts(score.kappa, score.lam) if model is not None else ""  # type: ignore[attr-defined]
+    if not isinstance(score, FieldScore):
+        return ""
+    return score.model.trusts(score.kappa, score.lam)
