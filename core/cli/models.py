@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SCORES = ("learned", "gaussian")
 BASELINES = ("stored", "extrapolated", "refit")
 SCHEDULES = ("ve", "vp", "vp-linear", "cosine")
-GRIDS = ("uniform", "log", "variance", "karras")
+GRIDS = ("uniform", "log", "variance", "karras", "log-sigma")
 PRIORS = ("matched", "noise")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # The names are spelled out here because asking the engine for them would import torch.
 SCHEDULES = ("ve", "vp", "vp-linear", "cosine")
-GRIDS = ("uniform", "log", "variance", "karras")
+GRIDS = ("uniform", "log", "variance", "karras", "log-sigma")
 SOLVERS = ("euler", "heun", "flow", "ancestral", "pc", "multistep")
 PRIORS = ("matched", "noise")
 DEVICES = ("auto", "cpu", "cuda", "mps")

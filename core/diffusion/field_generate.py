@@ -25,7 +25,7 @@ from core.jobs import Token, map_chunks, one_thread
 from core.noise import Noise
 from core.schedule import Schedule
 
-SOLVER, GRID, STEPS = "exponential", "karras", 30
+SOLVER, GRID, STEPS = "exponential", "log-sigma", 30
 """What a lattice field is made with unless told otherwise."""
 EXACT_TO_ZERO = ("exponential", "exponential-sde")
 """Solvers that know the law of the data's Gaussian part at t = 0, and so end there."""
@@ -74,9 +74,10 @@ def backward_times(
     if not (math.isfinite(low) and low > 0):
         raise ValueError(f"lowest must be a positive noise level, got {low}")
     end = min(float(schedule.t_of_sigma(low)), 0.5 * schedule.t_max)
+    scale = math.sqrt(float(gaussian.full.mean()))  # the field's own, √⟨φ²⟩
     if solver not in EXACT_TO_ZERO:
-        return time_grid(schedule, steps, grid, end)
-    return np.append(time_grid(schedule, steps - 1, grid, end), 0.0)
+        return time_grid(schedule, steps, grid, end, scale)
+    return np.append(time_grid(schedule, steps - 1, grid, end, scale), 0.0)
 
 
 def generate_fields(

@@ -62,8 +62,12 @@ class ProcessState(param.Parameterized):
             "Uniform in log t": "log",
             "Uniform in variance": "variance",
             "Karras": "karras",
+            "Uniform in log σ̃": "log-sigma",
         },
-        doc="Where the time steps lie: equal in t, in log t, in the noise variance, or Karras's choice in σ̃.",
+        doc=(
+            "Where the time steps lie: equal in t, in log t, in the noise variance, in σ̃ by Karras's choice, or in the "
+            "logarithm of σ̃, coarser where it is small against the data."
+        ),
     )
     steps = param.Integer(400, bounds=(5, 2000), doc="Number of time steps of the backward process.")
     paths = param.Integer(

@@ -18,7 +18,7 @@ def test_grid_falls_from_the_start_to_t_min(schedule, kind, steps):
     assert np.all(np.diff(times) < 0)
     assert times[-1] == 1e-4
     assert times[0] == pytest.approx(schedule.t_max) or (
-        kind in ("karras", "variance") and schedule.sigma(times[0]) < 1.01 * SIGMA_CAP
+        kind in ("karras", "variance", "log-sigma") and schedule.sigma(times[0]) < 1.01 * SIGMA_CAP
     )
 
 
@@ -30,6 +30,7 @@ def test_grid_falls_from_the_start_to_t_min(schedule, kind, steps):
         ("log", lambda s, t: np.log(t)),
         ("variance", lambda s, t: s.xi(t)),
         ("karras", lambda s, t: s.sigma(t) ** (1 / 7)),
+        ("log-sigma", lambda s, t: np.log(s.sigma(t) + 1)),
     ],
 )
 def test_grid_is_equidistant_in_its_own_coordinate(schedule, kind, coordinate):
@@ -37,10 +38,20 @@ def test_grid_is_equidistant_in_its_own_coordinate(schedule, kind, coordinate):
     np.testing.assert_allclose(gaps, gaps[0], rtol=1e-9)
 
 
+@pytest.mark.parametrize("scale", [0.01, 4.0])
+def test_the_scale_divides_equal_ratios_from_equal_differences(scale):
+    level = VE(10.0).sigma(time_grid(VE(10.0), 50, "log-sigma", 1e-4, scale))
+    np.testing.assert_allclose(
+        np.diff(np.log(level + scale)), np.log((1e-2 + scale) / (level[0] + scale)) / 50, rtol=0.02
+    )
+
+
 def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
         time_grid(VE(), 0)
     with pytest.raises(ValueError, match="t_min must lie between 0 and 1, got 0"):
         time_grid(VE(), 10, t_min=0)
-    with pytest.raises(ValueError, match="grid must be one of uniform, log, variance, karras, got 'cubic'"):
+    with pytest.raises(ValueError, match="grid must be one of uniform, log, variance, karras, log-sigma, got 'cubic'"):
         time_grid(VE(), 10, "cubic")
+    with pytest.raises(ValueError, match="scale must be a positive noise level, got 0"):
+        time_grid(VE(), 10, "log-sigma", scale=0)
