@@ -241,7 +241,7 @@ def _print(trainer: FieldTrainer, out: Path) -> None:
         Console(highlight=False).print(table)
         print(f"in total, over log σ̃: {last.total:+.4f} ± {last.total_error:.4f} nats")
     if trainer.ended:
-        print(f"Training {trainer.ended}.")
+        print(trainer.ended)
     elif not trainer.finished:
         print("Training is not complete; the same command with --resume goes on.")
 

@@ -362,9 +362,9 @@ class FieldTrainer:
         if best == len(self.history) - 1:
             self._best = {name: p.detach().cpu().clone() for name, p in self._average.named_parameters()}
         elif len(self.history) - 1 - best >= self.config.patience:
-            self.ended = f"stopped early: the best of {len(self.history)} validations was at step " + str(
-                self.history[best].step
-            )
+            self._average.load_state_dict(self._best)
+            found = f"the best of {len(self.history)} validations was after {self.history[best].step} steps"
+            self.ended = f"Stopped early: {found}."
 
     def validate(self, configs: int | None = None) -> Validation:
         """The averaged network on held-out data, by band; about ``configs`` in each, with the same noise every time."""
@@ -374,10 +374,7 @@ class FieldTrainer:
 
     def model(self, name: str = "") -> FieldModel:
         """The model as learned so far (averaged weights; the best ones after an early stop), a copy."""
-        network = copy.deepcopy(self._average)
-        if self.ended:
-            network.load_state_dict(self._best)
-        return FieldModel(network, self.baselines, self.record, name)
+        return FieldModel(self._average, self.baselines, self.record, name)
 
     @property
     def record(self) -> FieldTrainingRecord:

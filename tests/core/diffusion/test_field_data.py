@@ -68,12 +68,12 @@ def test_a_batch_that_is_smaller_than_the_laws_reaches_all_of_them():
 
 def test_the_checksum_sees_fields_and_couplings():
     fields = waves(numbered(1, 40))
-    other = fields.copy()
-    other[0, 39, 2, 3] += 1e-3
-    digests = {
-        ArraySource([(kappa, 0.1, some)]).digest for kappa, some in ((0.2, fields), (0.21, fields), (0.2, other))
-    }
-    assert len(digests) == 3
+    learned, held_out = fields.copy(), fields.copy()
+    learned[0, 0, 2, 3] += 1e-3
+    held_out[0, 39, 2, 3] += 1e-3
+    cases = ((0.2, fields), (0.21, fields), (0.2, learned), (0.2, held_out))
+    digests = {ArraySource([(kappa, 0.1, some)]).digest for kappa, some in cases}
+    assert len(digests) == 4
     assert ArraySource([(0.2, 0.1, fields.copy())]).digest in digests
 
 

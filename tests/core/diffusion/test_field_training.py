@@ -254,14 +254,14 @@ def test_an_early_stop_gives_the_best_weights(tmp_path):
     fields = free_source(20).laws[0].gaussian.draw_prior(20, 1.0, 0.0, Noise(8)).numpy()[None]
     config = replace(TINY, steps=4000, batch=32, rate=2e-2, target="dsm", patience=4)
     trainer = trained(ArraySource([(0.2, 0.0, fields)]), config)
-    assert "stopped early" in trainer.ended
+    assert "Stopped early" in trainer.ended
     assert trainer.finished
     assert trainer.step < 4000
     best = min(trainer.history, key=lambda v: v.total)
     assert best.step < trainer.step
     assert trainer.history.index(best) == len(trainer.history) - 5
-    found = trainer._validator(trainer.model().network, 0, 0.0)
-    assert found.total == pytest.approx(best.total, abs=1e-6)
+    assert trainer.validate().total == pytest.approx(best.total, abs=1e-6)
+    assert trainer.final == trainer.validate(512)
     trainer.save(tmp_path / "m")
     assert FieldTrainer.load(tmp_path / "m", ArraySource([(0.2, 0.0, fields)])).model().digest == trainer.model().digest
 
