@@ -90,11 +90,14 @@ def run(arguments: argparse.Namespace) -> int:
 def _made(arguments: argparse.Namespace, path: Path) -> Path:
     from core.ensembles.make import make_ensemble
     from core.ensembles.request import EnsembleRequest
+    from core.jobs import torch_threads
     from core.theories.phi4 import Phi4
 
     theory = Phi4((arguments.L, arguments.L), arguments.kappa, arguments.lam)
     request = EnsembleRequest(theory, "cluster", arguments.configs, seed=arguments.seed)
-    for sentence in make_ensemble(request, path).warnings:
+    with torch_threads(1):  # chains are shared by the threads of the engine instead
+        result = make_ensemble(request, path)
+    for sentence in result.warnings:
         warn(sentence)
     return path
 

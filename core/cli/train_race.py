@@ -23,7 +23,7 @@ from core.diffusion.field_data import ArraySource
 from core.diffusion.field_gaussian import FieldGaussianScore
 from core.diffusion.field_noise import NoiseRange, noise_range
 from core.diffusion.field_training import FieldTrainer, FieldTrainingConfig, TrainingProgress
-from core.jobs import Token
+from core.jobs import Token, torch_threads
 from core.noise import Noise
 
 FACTOR = 2.0
@@ -155,17 +155,16 @@ def points(name: str, setting: Setting) -> Iterator[Point]:
     The clock runs while the contender is set up and trained, and stands while it is validated.
     """
     data, _, exam = prepare(setting)
-    torch.set_num_threads(setting.threads)
-    torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # what torch loads for its first optimiser is no training
-    begun = time.perf_counter()
-    who = contender(name, data, exam, setting)
-    seconds = time.perf_counter() - begun
-    yield Point(name, seconds, who.step, who.parameters, exam.losses(who.denoise))
-    for until in setting.clock:
-        if seconds >= until:
-            continue
-        seconds += who.advance(until - seconds)
+    with torch_threads(setting.threads):
+        torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # what torch loads for its first optimiser
+        begun = time.perf_counter()
+        who = contender(name, data, exam, setting)
+        seconds = time.perf_counter() - begun
         yield Point(name, seconds, who.step, who.parameters, exam.losses(who.denoise))
+        for until in setting.clock:
+            if seconds < until:
+                seconds += who.advance(until - seconds)
+                yield Point(name, seconds, who.step, who.parameters, exam.losses(who.denoise))
 
 
 def share(setting: Setting, contenders: int) -> int:
@@ -179,12 +178,8 @@ def race(names: Sequence[str], setting: Setting, concurrent: bool) -> Iterator[P
     Raises ArithmeticError for one that diverged or whose process died.
     """
     if not concurrent:
-        before = torch.get_num_threads()
-        try:
-            for name in names:
-                yield from points(name, setting)
-        finally:
-            torch.set_num_threads(before)
+        for name in names:
+            yield from points(name, setting)
         return
     context = multiprocessing.get_context("spawn")
     own = replace(setting, threads=share(setting, len(names)))
