@@ -15,6 +15,7 @@ from dashboard.shell import Shell
 VIEWS = {
     "play": "PlayView",
     "train": "TrainView",
+    "beside": "BesideView",
 }
 """The class of each tab, in the module of the tab's name."""
 PACKAGE = __name__.rpartition(".")[0]

@@ -1,0 +1,223 @@
+"""The tab *Side by side*: stochastic quantisation and diffusion make fields of the same theory on one clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+import param
+
+from core.diffusion.side_by_side import SideBySide, side_by_side
+from core.jobs import Token
+from core.samplers.ensemble import Thermalisation
+from core.statistics.format import thousands
+from dashboard.live import Live
+from dashboard.live import sentence as sentence_of
+from dashboard.pages.diffusion.beside_scene import CLOCKS, beside_scene
+from dashboard.pages.diffusion.beside_texts import sentence, table_html
+from dashboard.pages.diffusion.ensembles import Request
+from dashboard.pages.diffusion.library import Stored, load
+from dashboard.pages.diffusion.state import SHOWN, DiffusionState
+from dashboard.pages.diffusion.tab_sidebar import TabSidebar
+from dashboard.pages.diffusion.table import TABLE_CSS
+from dashboard.pages.diffusion.work import Score, made, score_of, source
+from dashboard.shell import Shell
+from dashboard.stage import Scene, Stage
+from dashboard.widgets import controls
+
+WATCHED = (
+    "kappa", "lam", "L", "model", "score", "baseline", "ensemble", "configurations", "sweeps", "seed", "fit_level",
+    "schedule", "sigma", "beta_min", "beta_max", "drawn", "keep_variance", "solver", "grid", "steps", "paths", "prior",
+)  # fmt: skip
+OWN = ("epsilon", "duration", "runs")
+LABELS = {"epsilon": "Langevin step ε", "duration": "Langevin steps", "runs": "Runs of the diffusion process"}
+QUICK = 16
+"""Fields of the first picture."""
+HEIGHT = "max(430px, calc(100vh - 150px))"
+
+
+class BesideState(param.Parameterized):
+    """What belongs to this tab alone."""
+
+    epsilon = param.Number(
+        0.02, bounds=(0.001, 0.2), doc="Step of the Langevin process in Parisi–Wu time; its bias grows with it."
+    )
+    duration = param.Integer(
+        3000, bounds=(100, 30_000), doc="Steps of the Langevin process, each one evaluation of the drift."
+    )
+    runs = param.Integer(
+        4, bounds=(1, 16), doc="How often the diffusion process starts anew from noise, with all its fields."
+    )
+    clock = param.Selector(default="evaluations", objects=CLOCKS, doc="What both are held against.")
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """Both runs; ``data`` is how many configurations the reference has, ``last`` says that nothing better comes."""
+
+    found: SideBySide
+    score: Score
+    data: int
+    warning: str | None
+    last: bool
+
+
+Event = Thermalisation | Outcome | str
+
+
+def work(
+    state: DiffusionState, epsilon: float, duration: int, runs: int, origin: Request | Stored, token: Token
+) -> Iterator[Event]:
+    """Reports while the reference is made, a quick picture, then both runs in full; strings say what is under way."""
+    data = load(origin) if isinstance(origin, Stored) else (yield from made(origin, token))
+    score = score_of(state, data.theory, data.fields)
+    schedule, paths = state.schedule_for(score.gaussian), int(state.paths)  # type: ignore[arg-type]
+    for n, times in dict.fromkeys(((min(QUICK, paths), 1), (paths, runs))):
+        last = (n, times) == (paths, runs)
+        if last:
+            yield f"{thousands(n)} fields, {thousands(times)} runs under way"
+        found = side_by_side(
+            data.theory, score.model, schedule, data.fields, n=n, epsilon=epsilon, duration=duration, runs=times,
+            solver=str(state.solver), grid=str(state.grid), steps=int(state.steps), prior=str(state.prior),  # type: ignore[arg-type]
+            seed=int(state.seed), shown=min(n, SHOWN), token=token,  # type: ignore[arg-type]
+        )  # fmt: skip
+        yield Outcome(found, score, len(data.fields), data.warning, last)
+
+
+class BesideView:
+    """One session's pair of processes."""
+
+    def __init__(self, shell: Shell, state: DiffusionState) -> None:
+        self.state, self.own = state, BesideState()
+        shell.sync(self.own, [*OWN, "clock"])
+        self.own_widgets = controls(self.own, OWN, LABELS)
+        self.controls = TabSidebar(shell, state, "Both processes", list(self.own_widgets.values()))
+        self.sidebar = self.controls.cards
+        self.stage = Stage(
+            height=None, sizing_mode="stretch_both", min_height=400, margin=(0, 4), dark=shell.param.dark,
+            label="Stochastic quantisation and diffusion side by side",
+        )  # fmt: skip
+        self.note = pn.pane.Alert("", alert_type="warning", visible=False, margin=(0, 10), sizing_mode="stretch_width")
+        self.text = pn.pane.Markdown("", margin=(4, 14), sizing_mode="stretch_width", css_classes=["beside-text"])
+        self.table = pn.pane.HTML(
+            "", sizing_mode="stretch_width", margin=(4, 14), stylesheets=[TABLE_CSS], css_classes=["beside-table"]
+        )
+        self.main = [self._layout()]
+        self.outcome: Outcome | None = None
+        self._played = self._open = False
+        self._asked = ""  # the setting of the present request
+        self.live = Live(self._deliver, self._fail)
+        shell.on_close(self.live.close)
+        shell.on_leave(self._left)
+        state.param.watch(self._changed, list(WATCHED))
+        self.own.param.watch(self._changed, list(OWN))
+        state.param.watch(self._redraw, "shown")
+        self.own.param.watch(partial(self._redraw, rewind=True), "clock")
+
+    def open(self) -> None:
+        """The tab has come to the front: its run goes on, where it is not there yet."""
+        self._open = True
+        self.controls.refresh()
+        if self._setting() != self._asked:
+            self.refresh()
+
+    def rest(self) -> None:
+        """The tab is hidden: nothing is computed."""
+        self._open = False
+        self._left()
+
+    def _left(self) -> None:
+        self.live.cancel()
+        if self.stage.busy:
+            self._asked = ""
+
+    def _layout(self) -> Any:
+        top = pn.FlexBox(
+            _switch(self.own, "clock"), _switch(self.state, "shown"), justify_content="space-between", gap="0px 8px",
+            margin=0, sizing_mode="stretch_width",
+        )  # fmt: skip
+        picture = pn.FlexBox(
+            self.stage, margin=0, sizing_mode="stretch_width", styles={"height": HEIGHT, "flex": "none"}
+        )
+        below = pn.Column(self.table, sizing_mode="stretch_width", margin=0, styles={"overflow-x": "auto"})
+        return pn.Column(self.note, top, picture, self.text, below, sizing_mode="stretch_width", margin=0)
+
+    def _changed(self, *_: Any) -> None:
+        if self._open:
+            self.refresh()
+
+    def _setting(self) -> str:
+        return repr([*(getattr(self.state, n) for n in WATCHED), *(getattr(self.own, n) for n in OWN)])
+
+    def refresh(self) -> None:
+        """Make what the state asks for."""
+        self._asked = self._setting()
+        state = DiffusionState(**{name: getattr(self.state, name) for name in WATCHED})  # what the worker reads
+        own = float(self.own.epsilon), int(self.own.duration), int(self.own.runs)  # type: ignore[arg-type]
+        try:
+            origin = source(state)
+            if state.schedule == "drawn":
+                state.make_schedule()
+        except (ValueError, OSError) as problem:
+            self.live.cancel()
+            self._fail(problem)
+            return
+        self.stage.busy = True
+        self.table.styles = {"opacity": "0.35"}  # it still belongs to what was there before
+        self.live.submit(partial(self._stages, state, own, origin))
+
+    def _stages(
+        self, state: DiffusionState, own: tuple[float, int, int], origin: Request | Stored, token: Token
+    ) -> Iterator[tuple[Event, Scene | None]]:
+        for event in work(state, *own, origin, token):
+            scene = None
+            if isinstance(event, Outcome):
+                scene = self._scene(event)
+                scene.block  # noqa: B018  packed here, off the loop
+            yield event, scene
+
+    def _scene(self, outcome: Outcome) -> Scene:
+        return beside_scene(outcome.found, str(self.own.clock), int(self.state.shown))  # type: ignore[arg-type]
+
+    def _deliver(self, result: tuple[Event, Scene | None]) -> None:
+        event, scene = result
+        if isinstance(event, Thermalisation):
+            self.stage.status = f"reference ensemble: cluster update {event.done} of {event.total}"
+        elif isinstance(event, str):
+            self.stage.status = f"preview, {event}"
+        elif scene is not None:
+            with pn.io.hold():
+                self._show(event, scene)
+
+    def _show(self, outcome: Outcome, scene: Scene) -> None:
+        first, self.outcome = self.outcome is None, outcome
+        self.stage.show(scene, keep_position=not first)
+        count = f"{thousands(outcome.found.n)} fields each"
+        self.stage.param.update(status=count if outcome.last else f"preview · {count}", busy=not outcome.last)
+        if not self._played:
+            self._played = self.stage.playing = True
+        self.note.param.update(object=outcome.warning or "", visible=bool(outcome.warning))
+        self.text.object = sentence(outcome.found)
+        self.table.param.update(
+            object=table_html(outcome.found, outcome.data), styles={"opacity": "1" if outcome.last else "0.35"}
+        )
+        self.controls.tell(outcome.score)
+
+    def _redraw(self, *_: Any, rewind: bool = False) -> None:
+        if self.outcome is not None:
+            self.stage.show(self._scene(self.outcome), keep_position=not rewind)
+
+    def _fail(self, error: Exception) -> None:
+        self._asked = ""
+        self.stage.param.update(error=sentence_of(error), busy=False)
+
+
+def _switch(state: param.Parameterized, name: str) -> Any:
+    return pmui.RadioButtonGroup.from_param(
+        state.param[name], css_classes=[f"control-{name}"], size="small", margin=(4, 6), label="", color="primary",
+        sx={"& .MuiToggleButton-root": {"whiteSpace": "nowrap", "py": "4px", "fontSize": "13px"}},
+    )  # fmt: skip
