@@ -74,7 +74,7 @@ def backward_times(
     if not (math.isfinite(low) and low > 0):
         raise ValueError(f"lowest must be a positive noise level, got {low}")
     end = min(float(schedule.t_of_sigma(low)), 0.5 * schedule.t_max)
-    scale = math.sqrt(float(gaussian.full.mean()))  # the field's own, √⟨φ²⟩
+    scale = math.sqrt(float(gaussian.connected.mean()))  # of a site's fluctuation around ±m
     if solver not in EXACT_TO_ZERO:
         return time_grid(schedule, steps, grid, end, scale)
     return np.append(time_grid(schedule, steps - 1, grid, end, scale), 0.0)
