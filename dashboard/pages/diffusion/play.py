@@ -16,14 +16,16 @@ from core.jobs import Token
 from core.samplers.ensemble import Thermalisation
 from core.statistics.format import thousands
 from dashboard.live import Live, sentence
-from dashboard.pages.diffusion.ensembles import Ensemble, Request
+from dashboard.pages.diffusion.action import Implied
+from dashboard.pages.diffusion.ensembles import Request
 from dashboard.pages.diffusion.library import Stored, StoredEnsemble, stored
+from dashboard.pages.diffusion.outcome import Outcome
 from dashboard.pages.diffusion.rows import Row
 from dashboard.pages.diffusion.scene import run_scene, thermalising_scene
 from dashboard.pages.diffusion.sidebar import Sidebar
 from dashboard.pages.diffusion.state import DiffusionState
 from dashboard.pages.diffusion.table import TABLE_CSS, table_html
-from dashboard.pages.diffusion.work import Event, Outcome, source, work
+from dashboard.pages.diffusion.work import Event, source, work
 from dashboard.pages.one.equations import equations
 from dashboard.shell import Shell
 from dashboard.stage import Scene, Stage
@@ -62,6 +64,7 @@ class PlayView:
         self.live = Live(self._deliver, self._fail)
         self.outcome: Outcome | None = None
         self.rows: list[Row] = []
+        self.implied: Implied | None = None
         self._preview = ""
         self._played = False
         self._open = False
@@ -167,9 +170,9 @@ class PlayView:
                 yield event, None
 
     def _scene(self, outcome: Outcome) -> Scene:
-        report = outcome.data.report if isinstance(outcome.data, Ensemble) else None
         look = str(self.state.view), str(self.state.group), int(self.state.shown)  # type: ignore[arg-type]
-        return run_scene(outcome.run, outcome.schedule, report, *look)
+        found = self.implied if self.implied is not None and self.implied.outcome is outcome else None
+        return run_scene(outcome, found, *look)
 
     def _deliver(self, result: tuple[Event, Any]) -> None:
         event, scene = result
@@ -180,6 +183,10 @@ class PlayView:
                 self._progress(event)
             elif isinstance(event, Outcome):
                 self._show(event, scene)
+            elif isinstance(event, Implied):
+                self.implied = event
+                if self.state.group == "action":
+                    self._redraw()
             elif isinstance(event, TrustCheck):
                 self.controls.tell(self.outcome.score if self.outcome else None, event)
                 self.table.object = table_html(self.rows, event)

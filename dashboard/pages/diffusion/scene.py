@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from core.diffusion.field_run import FieldRun
 from core.samplers.ensemble import Thermalisation
-from core.schedule import Schedule
+from dashboard.pages.diffusion.action import Implied, action
+from dashboard.pages.diffusion.outcome import Outcome
 from dashboard.pages.diffusion.panels import GROUPS, thermalisation
 from dashboard.pages.diffusion.timeline import Timeline, clock, level
 from dashboard.pages.lattice.scene import tile_extent
@@ -16,13 +16,13 @@ from dashboard.stage import Image, Panel, Scene
 
 RANGE = 2.5
 """Half range of the colours in units of the root mean square of the field."""
+NO_HISTORY = "These data come from the library, without a history"
 
 
-def run_scene(
-    run: FieldRun, schedule: Schedule, report: Thermalisation | None, view: str, group: str, shown: int
-) -> Scene:
-    """The scene of a run. ``view`` is 'clock' or 'level'; ``report`` is how the data thermalised, for the group 'data';
-    ``shown``, a square number, is how many configurations are in the picture."""
+def run_scene(outcome: Outcome, found: Implied | None, view: str, group: str, shown: int) -> Scene:
+    """The scene of a run. ``view`` is 'clock' or 'level'; ``group`` one of the observables; ``shown``, a square number,
+    is how many configurations are in the picture; ``found`` is what the group 'action' needs, once it is there."""
+    run, schedule = outcome.run, outcome.schedule
     line = {"clock": clock, "level": level}[view](run, schedule)
     spread = np.sqrt(run.prediction.value[line.there, 2])
     forward, backward = run.forward.fields, run.backward.fields
@@ -35,17 +35,13 @@ def run_scene(
             field_panel("field", "Forward: data dissolved", forward[line.there, :shown], spread),
             field_panel("field2", "Backward: made from noise", backward[line.back, :shown], spread),
         ]
-    return _scene(line, pictures, _beside(run, schedule, line, report, group))
-
-
-def _beside(
-    run: FieldRun, schedule: Schedule, line: Timeline, report: Thermalisation | None, group: str
-) -> list[Panel]:
-    if group != "data":
-        return GROUPS[group](run, schedule, line)
-    if report is None:
-        return [Panel("m", title="Data from the library: see the page Lattice for their history", hide_axes=True)]
-    return thermalisation(report)
+    if group == "data":
+        beside = thermalisation(outcome.report) if outcome.report else [Panel("m", title=NO_HISTORY, hide_axes=True)]
+    elif group == "action":
+        beside = action(outcome, found, line)
+    else:
+        beside = GROUPS[group](run, schedule, line)
+    return _scene(line, pictures, beside)
 
 
 def thermalising_scene(report: Thermalisation, shown: int) -> Scene:
@@ -69,6 +65,7 @@ def _scene(line: Timeline | None, pictures: list[Panel], beside: list[Panel]) ->
         rows=rows,
         areas=areas,
         duration=10.0,
+        smooth=True,
     )
 
 

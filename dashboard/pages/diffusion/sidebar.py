@@ -10,8 +10,8 @@ import panel_material_ui as pmui
 
 from core.diffusion.trust import TrustCheck
 from dashboard.pages.diffusion import library, models
+from dashboard.pages.diffusion.outcome import Score
 from dashboard.pages.diffusion.state import LABELS, PRESETS, DiffusionState
-from dashboard.pages.diffusion.work import Score
 from dashboard.pages.process import LABELS as PROCESS_LABELS
 from dashboard.pages.schedule_card import ScheduleEditor
 from dashboard.shell import Shell

@@ -32,6 +32,7 @@ GROUPS = {
     "Correlations": "correlations",
     "Histograms": "histograms",
     "Score": "score",
+    "Action": "action",
     "Data": "data",
 }
 LABELS = {

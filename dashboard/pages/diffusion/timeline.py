@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,11 +23,15 @@ def marked(run: FieldRun) -> dict[str, float]:
     return {name: t for name, t in run.crossing.items() if name in names}
 
 
+Places = list[tuple[np.ndarray, np.ndarray]]
+"""Of a curve given at rising times: its rising positions, and which of the times are there; once or twice."""
+
+
 @dataclass(frozen=True, eq=False)
 class Timeline:
     """``positions`` (P,) of the scene; ``there`` and ``back`` (P,) are the frames of the forward and of the backward
     process that belong there, -1 for none. ``forward_x`` and ``backward_x`` are the positions of the frames
-    ``forward_frames`` and ``backward_frames``, for curves over the axis."""
+    ``forward_frames`` and ``backward_frames``, for curves over the axis; ``places`` tells where other times lie."""
 
     positions: np.ndarray
     there: np.ndarray
@@ -38,6 +43,7 @@ class Timeline:
     captions: list[str]
     marks: list[Mark]
     ticks: list[tuple[float, str]]
+    places: Callable[[np.ndarray], Places]
 
     def pick(self, leg_values: np.ndarray, frames: np.ndarray) -> np.ndarray:
         """Values (F, …) of a leg at every position, by its frames ``there`` or ``back``; nan where it has none."""
@@ -63,6 +69,7 @@ def clock(run: FieldRun, schedule: Schedule) -> Timeline:
         captions=captions(schedule, np.concatenate([up, down]), turn),
         marks=_clock_marks(run, end),
         ticks=_clock_ticks(run, end),
+        places=lambda t: [(t / end, np.arange(len(t))), (2 - t[::-1] / end, np.arange(len(t))[::-1])],
     )
 
 
@@ -96,6 +103,7 @@ def level(run: FieldRun, schedule: Schedule) -> Timeline:
         captions=[f"{text}   t = {t:.3f}" for text, t in zip(texts, down, strict=True)],
         marks=sorted(marks, key=lambda mark: mark.position),
         ticks=[(0.0, "noise"), *((float(place(np.log(s))), f"σ̃ = {s:g}") for s in inside), (1.0, "data")],
+        places=lambda t: [(place(schedule.log_sigma(t))[::-1], np.arange(len(t))[::-1])],
     )  # fmt: skip
 
 

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 
-from core.contracts import ScoreModel
 from core.diffusion.field_gaussian import FieldGaussianScore
-from core.diffusion.field_run import FieldRun, run_field
+from core.diffusion.field_run import run_field
 from core.diffusion.trust import TrustCheck, trust_check
 from core.jobs import Token
 from core.noise import Noise
 from core.samplers.ensemble import Thermalisation
-from core.schedule import Schedule
 from core.statistics.format import thousands
 from core.theories.phi4 import Phi4
 from dashboard.pages.diffusion import models
+from dashboard.pages.diffusion.action import Implied, implied
 from dashboard.pages.diffusion.ensembles import Ensemble, Request, make
 from dashboard.pages.diffusion.library import Stored, StoredEnsemble, load, stored
+from dashboard.pages.diffusion.outcome import Outcome, Score
 from dashboard.pages.diffusion.rows import Row, rows
 from dashboard.pages.diffusion.state import SHOWN, DiffusionState
 
@@ -30,34 +29,7 @@ CHECKED = 64
 """Paths whose weights tell what to trust."""
 
 
-@dataclass(frozen=True, eq=False)
-class Score:
-    """What drives the backward process: ``model``, its Gaussian part, and a sentence on where both come from.
-
-    ``kind`` is 'learned', 'gaussian' or 'exact'; ``baseline`` says where the Gaussian part of a learned one comes from
-    and ``doubt`` that it is used outside its training, each a sentence or empty.
-    """
-
-    model: ScoreModel
-    gaussian: FieldGaussianScore
-    kind: str
-    text: str
-    baseline: str = ""
-    doubt: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """A forward and a backward process; ``last`` where there is nothing better to come."""
-
-    run: FieldRun
-    schedule: Schedule
-    data: Ensemble | StoredEnsemble
-    score: Score
-    last: bool
-
-
-Event = Thermalisation | Outcome | list[Row] | TrustCheck | str
+Event = Thermalisation | Outcome | list[Row] | TrustCheck | Implied | str
 
 
 def source(state: DiffusionState) -> Request | Stored:
@@ -106,7 +78,8 @@ BASELINES = {
 
 
 def work(state: DiffusionState, origin: Request | Stored, token: Token) -> Iterator[Event]:
-    """Reports while chains thermalise, a quick picture, the one that was asked for, its table, what to trust.
+    """Reports while chains thermalise, a quick picture, the one that was asked for, its table, what to
+    trust, and the action that the score implies.
 
     Strings say what is under way.
     """
@@ -131,6 +104,7 @@ def work(state: DiffusionState, origin: Request | Stored, token: Token) -> Itera
         score.model, data.theory, noise=noise, fields=outcome.run.generated, schedule=outcome.schedule,
         steps=min(steps, QUICK_STEPS), configs=CHECKED, token=token,
     )  # fmt: skip
+    yield implied(outcome, int(state.seed), token)  # type: ignore[arg-type]
 
 
 def made(request: Request, token: Token) -> Iterator[Thermalisation]:

@@ -31,9 +31,7 @@ def lines_of(panel):
 
 
 def scene_of(tab, view="clock", group="cumulants", shown=1):
-    outcome = tab.outcome
-    report = getattr(outcome.data, "report", None)
-    return run_scene(outcome.run, outcome.schedule, report, view, group, shown)
+    return run_scene(tab.outcome, tab.implied, view, group, shown)
 
 
 def test_the_former_name_of_the_page_opens_it():
@@ -76,7 +74,7 @@ def session():
     shell = Shell(f"?page=diffusion&{address}")
     tab = play_tab(shell)
     end = time.monotonic() + 120
-    while not tab.table.object:
+    while tab.implied is None:
         assert time.monotonic() < end
         time.sleep(0.02)
     yield tab
@@ -160,7 +158,7 @@ def test_cumulants_lie_on_the_prediction_forward_and_come_back(session):
 
 
 @pytest.mark.parametrize("view", ["clock", "level"])
-@pytest.mark.parametrize("group", ["cumulants", "correlations", "histograms", "score", "data"])
+@pytest.mark.parametrize("group", ["cumulants", "correlations", "histograms", "score", "action", "data"])
 def test_every_group_is_drawn_in_every_view(session, view, group):
     scene = scene_of(session, view, group, 4)
     assert {"field", "field2"} & set(panels(scene)) == ({"field"} if view == "clock" else {"field", "field2"})
@@ -188,6 +186,23 @@ def test_the_score_norm_follows_the_gaussian_prediction(session):
     predicted, found = lines["Gaussian: 1/√(f²G + Ξ)"].y[turn:], lines["backward"].y[turn:]
     error = run.backward.score_norm.error
     assert (np.abs(found - predicted)[:, 1:] < 6 * error[:, 1:]).mean() > 0.99
+
+
+def test_the_score_implies_the_couplings_of_its_law(session):
+    """At the lowest level the exact score has the theory's couplings, 5 errors."""
+    found, theory = session.implied.couplings, session.outcome.data.theory
+    for name, truth in (("kappa", theory.kappa), ("a", 1 - 2 * theory.lam), ("lam", theory.lam)):
+        learned, exact = found.of(name)
+        assert abs(exact.value[0] - truth) < 5 * exact.error[0] + 0.02 * truth, name
+        for view in ("clock", "level"):
+            panel = panels(scene_of(session, view, "action"))[name]
+            drawn = [s for s in panel.series if isinstance(s, Line) and s.color == "learned"]
+            assert len(drawn) == (2 if view == "clock" else 1)
+            x, y = np.asarray(drawn[0].x), np.asarray(drawn[0].y)
+            assert (np.diff(x) > 0).all()
+            place = x[0] if view == "clock" else x[-1]  # of the lowest level: the start, or the end towards data
+            assert np.interp(place, x, y) == pytest.approx(learned.value[0])
+    assert session.implied.outcome is session.outcome
 
 
 def test_the_table_compares_the_ensemble_with_what_came_back(session):
@@ -311,6 +326,10 @@ def test_the_free_field_comes_back_exactly_and_its_theory_is_a_row(play, wait):
     wait(lambda: "ESS" in tab.table.object.split("</caption>")[1])
     assert float(re.search(r"<small>ESS ([0-9.]+)", tab.table.object)[1]) > 0.99
     assert 'class="green"' in tab.controls.light.object
+    wait(lambda: tab.implied is not None)
+    for name, truth in (("kappa", 0.2), ("a", 1.0), ("lam", 0.0)):
+        learned, _ = tab.implied.couplings.of(name)
+        assert abs(learned.value[0] - truth) < 5 * learned.error[0] + 1e-3  # the level is not 0
 
 
 @pytest.mark.parametrize("correction", ["mala", "hmc"])
