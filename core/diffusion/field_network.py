@@ -32,7 +32,8 @@ OCTAVES = (-1, 0, 1, 2)
 FILTERS = 3 + len(OCTAVES)
 INPUTS = 2
 """The Gaussian denoiser's field, and the noise that it sees."""
-_CEILING = 16.0  # where the even features saturate
+CEILING = 16.0
+"""Where the even features saturate."""
 _FEATURES = 8
 
 
@@ -61,6 +62,7 @@ class NetworkConfig:
 PRESETS = {
     "small": NetworkConfig(),
     "large": NetworkConfig(channels=24, hidden=96, gate=96, blocks=4, embedding=64),
+    "flow": NetworkConfig(channels=8, hidden=48, gate=48, blocks=1),
 }
 
 
@@ -98,9 +100,7 @@ class FieldNetwork(nn.Module):
 
     def forward(self, x: Tensor, sigma: Tensor, propagators: Propagators) -> Tensor:
         level = Level(x, sigma, propagators)
-        embedding = level.features(self.config.conditioned)
-        for layer in self.embed:
-            embedding = silu(layer(embedding))
+        embedding = self.embedding(level)
         inputs = modes = level.inputs()
         filters = level.filters()
         u = None
@@ -108,10 +108,20 @@ class FieldNetwork(nn.Module):
             change = block(modes, filters, level, embedding)
             u = change if u is None else u + change
             modes = level.transform(u)
-        weights = (self.out + self.out_level(embedding)).T.unflatten(0, (-1, FILTERS))
-        combined = torch.einsum("cfn,fn...->cn...", weights, filters)
-        force = (torch.cat([modes, inputs]) * combined).sum(0)
+        force = (torch.cat([modes, inputs]) * self.combined(embedding, filters)).sum(0)
         return level.back(over(level.p.strength, force) * level.wiener * force)
+
+    def embedding(self, level: Level) -> Tensor:
+        """Noise level and couplings, (n, embedding)."""
+        embedding = level.features(self.config.conditioned)
+        for layer in self.embed:
+            embedding = silu(layer(embedding))
+        return embedding
+
+    def combined(self, embedding: Tensor, filters: Tensor) -> Tensor:
+        """The filter of each field on its way out, (channels + INPUTS, n, *half)."""
+        weights = (self.out + self.out_level(embedding)).T.unflatten(0, (-1, FILTERS))
+        return torch.einsum("cfn,fn...->cn...", weights, filters)
 
 
 class Block(nn.Module):
@@ -132,21 +142,33 @@ class Block(nn.Module):
 
     def forward(self, modes: Tensor, filters: Tensor, level: Level, embedding: Tensor) -> Tensor:
         """From modes (inputs, n, *half) to the change of the fields (channels, n, *event)."""
-        real = torch.view_as_real(modes)
-        filtered = (real[:, None] * filters[..., None]).flatten(0, 1)
-        mixed = (self.mix @ filtered.flatten(1)).unflatten(1, real.shape[1:])
-        a = level.back(torch.view_as_complex(mixed))
-        return self.site(a.flatten(2), embedding).unflatten(2, level.p.event)
-
-    def site(self, a: Tensor, embedding: Tensor) -> Tensor:
-        """The function on each site: a (hidden, n, V) to (channels, n, V), odd in a."""
+        a = self.filtered(modes, filters, level).flatten(2)
         n = a.shape[1:]
         a = a * (1 + self.scale(embedding)).T[..., None]
-        even = a * a
-        even = even / (1 + even / _CEILING)
-        gate = (self.gate @ even.flatten(1)).unflatten(1, n) + self.gate_level(embedding).T[..., None]
-        opened = torch.addmm(self.open_bias[:, None], self.open, silu(gate).flatten(1))
-        return (self.join @ (a.flatten(1) * opened)).unflatten(1, n)
+        opened = self.opened(self.gated(self.even(a), embedding))
+        return (self.join @ (a * opened).flatten(1)).unflatten(1, n).unflatten(2, level.p.event)
+
+    def filtered(self, modes: Tensor, filters: Tensor, level: Level) -> Tensor:
+        """The fields (hidden, n, *event) that the filters make of modes (inputs, n, *half)."""
+        real = torch.view_as_real(modes)
+        every = (real[:, None] * filters[..., None]).flatten(0, 1)
+        mixed = (self.mix @ every.flatten(1)).unflatten(1, real.shape[1:])
+        return level.back(torch.view_as_complex(mixed))
+
+    @staticmethod
+    def even(a: Tensor) -> Tensor:
+        """Even features of a."""
+        square = a * a
+        return square / (1 + square / CEILING)
+
+    def gated(self, even: Tensor, embedding: Tensor) -> Tensor:
+        """The gate's units before their nonlinearity, (gate, n, V)."""
+        return (self.gate @ even.flatten(1)).unflatten(1, even.shape[1:]) + self.gate_level(embedding).T[..., None]
+
+    def opened(self, gate: Tensor) -> Tensor:
+        """How far each hidden field may pass, (hidden, n, V)."""
+        flat = torch.addmm(self.open_bias[:, None], self.open, silu(gate).flatten(1))
+        return flat.unflatten(1, gate.shape[1:])
 
 
 class Level:
@@ -184,8 +206,11 @@ class Level:
     def inputs(self) -> Tensor:
         """What the network sees, each of order one: B, and x̃ - B."""
         b = self.gaussian_modes()
-        noise = self.p.mean(self.variance**2 / (self.p.connected + self.variance)).sqrt()
-        return torch.stack([b / over(self.p.spread, b), (self.modes - b) / over(noise, b)])
+        return torch.stack([b / over(self.p.spread, b), (self.modes - b) / over(self.noise_spread(), b)])
+
+    def noise_spread(self) -> Tensor:
+        """Root mean square of x̃ - B on a site, for Gaussian fields, (n,)."""
+        return self.p.mean(self.variance**2 / (self.p.connected + self.variance)).sqrt()
 
     def filters(self) -> Tensor:
         """The filters (FILTERS, n, *half), functions of the momentum alone."""

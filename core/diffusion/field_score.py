@@ -10,8 +10,10 @@ import torch
 
 from core.contracts import Tensor
 from core.diffusion.field_baseline import Baseline, Propagators
+from core.diffusion.field_divergence import network_divergence
 from core.diffusion.field_gaussian import FieldGaussianScore
 from core.diffusion.field_noise import noise_range
+from core.diffusion.gaussian_law import GaussianLaw
 from core.theories.phi4 import Phi4
 
 if TYPE_CHECKING:
@@ -73,12 +75,9 @@ class FieldScore:
 
         Raises ValueError for another shape, or unless f >= 0 and Ξ >= 0.
         """
-        if tuple(x.shape[1:]) != self.event:
-            raise ValueError(f"x must have the shape (n, {', '.join(map(str, self.event))}), got {tuple(x.shape)}")
-        if not (f >= 0 and xi >= 0 and f + xi > 0):
-            raise ValueError(f"f and xi must not be negative, nor both zero, got {f} and {xi}")
+        self._check(x, f, xi)
         result = self.gaussian.score(x, f, xi)
-        if f > 0 and 0.5 * math.log(max(xi, 1e-300)) - math.log(f) <= math.log(self._ceiling):
+        if self._corrects(f, xi):
             result = result + self._correction(x / f, math.sqrt(xi) / f).to(x.dtype) / f
         return result
 
@@ -109,19 +108,57 @@ class FieldScore:
 
     @property
     def cheap_divergence(self) -> bool:
-        """Whether ``divergence`` costs about as much as a few scores."""
-        return False
+        """Whether ``divergence`` costs about as much as a few scores: that of a network of one block does."""
+        return self._network.config.blocks == 1
 
     def divergence(self, x: Tensor, f: float, xi: float) -> Tensor:
-        """∇·score of each configuration, (n,) float64, exact: one backward pass a site."""
+        """∇·score of each configuration, (n,) float64, exact. Raises ValueError as ``score`` does.
+
+        Of the network's part it costs a few evaluations for a network of one block, else a backward pass a site.
+        """
+        self._check(x, f, xi)
+        total = GaussianLaw.of(self.gaussian).divergence(x.detach().double(), f, xi)
+        if self._corrects(f, xi):
+            level = math.sqrt(xi) / f
+            part = self._block_trace(x / f, level) if self.cheap_divergence else self._trace(x / f, level)
+            total = total + part.to(total) / f**2
+        return total
+
+    def _block_trace(self, x: Tensor, sigma: float) -> Tensor:
+        """Σ ∂c/∂x̃ of a network of one block, (n,) float64, in the blocks of ``_correction``."""
+        network, propagators = self._on(x.device)
+        sigma, size = max(sigma, self.model.record.sigma_min), self._size(x)
+        parts = []
+        with torch.inference_mode():
+            for some in x.detach().float().split(size):
+                levels = torch.full((len(some),), sigma, device=x.device)
+                parts.append(network_divergence(network, some, levels, propagators).double())
+        return torch.cat(parts)
+
+    def _trace(self, x: Tensor, sigma: float) -> Tensor:
+        """The same of any network, by automatic differentiation."""
         with torch.enable_grad():
             x = x.detach().requires_grad_(True)
-            flat = self.score(x, f, xi).flatten(1)
+            flat = self._correction(x, sigma).flatten(1)
             total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
             for site in range(flat.shape[1]):
                 (row,) = torch.autograd.grad(flat[:, site].sum(), x, retain_graph=True)
                 total += row.flatten(1)[:, site].double()
         return total
+
+    def _check(self, x: Tensor, f: float, xi: float) -> None:
+        if tuple(x.shape[1:]) != self.event:
+            raise ValueError(f"x must have the shape (n, {', '.join(map(str, self.event))}), got {tuple(x.shape)}")
+        if not (f >= 0 and xi >= 0 and f + xi > 0):
+            raise ValueError(f"f and xi must not be negative, nor both zero, got {f} and {xi}")
+
+    def _corrects(self, f: float, xi: float) -> bool:
+        """Whether the network was trained as high as this level."""
+        return f > 0 and 0.5 * math.log(max(xi, 1e-300)) - math.log(f) <= math.log(self._ceiling)
+
+    def _size(self, x: Tensor) -> int:
+        """Fields that go through the network at once."""
+        return max(1, SITES_AT_ONCE // math.prod(self.event)) if x.device.type == "cpu" else len(x)
 
     def _correction(self, x: Tensor, sigma: float) -> Tensor:
         """c(x̃, σ̃), float32."""
@@ -129,7 +166,7 @@ class FieldScore:
         sigma = max(sigma, self.model.record.sigma_min)
         if x.requires_grad:
             return network(x.float(), torch.full((len(x),), sigma, device=x.device), propagators)
-        size = max(1, SITES_AT_ONCE // math.prod(self.event)) if x.device.type == "cpu" else len(x)
+        size = self._size(x)
         out = torch.empty(x.shape, dtype=torch.float32, device=x.device)
         levels = torch.full((size,), sigma, device=x.device)
         with torch.inference_mode():
