@@ -20,7 +20,7 @@ from dashboard.pages.diffusion.train_scene import training_scene
 from dashboard.pages.diffusion.train_texts import about, progress_words, table_html, title_of
 from dashboard.shell import Shell
 from dashboard.stage import Stage
-from dashboard.widgets import controls
+from dashboard.widgets import control
 
 HEIGHT = "max(400px, calc(100vh - 300px))"
 SMALL = ":host { font-size: 13.5px; line-height: 1.45; }"
@@ -34,7 +34,9 @@ class TrainView:
     def __init__(self, shell: Shell, state: Any) -> None:
         self.settings = settings = TrainSettings()
         settings.param["data"].objects = choices()
-        self.widgets = controls(settings, list(NAMES), NAMES)
+        self.widgets = {
+            name: control(settings, name, label, css_classes=[f"control-train-{name}"]) for name, label in NAMES.items()
+        }
         self.device = pn.pane.HTML(
             f"Runs on: {html.escape(shell.device)}", margin=(4, 14), styles={"font-size": "13px", "opacity": "0.8"}
         )
@@ -162,7 +164,6 @@ class TrainView:
             self.save.disabled = not (state in ("training", "paused") or (state == "finished"))
             self.bar.visible = job is not None and not job.over
             self.picture.visible = self.result.visible = job is not None
-            self.stage.busy = state == "training"
             if job is None:
                 self.line.object = "Nothing has been trained since the server started. Choose on the left, press Train."
                 return

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 
+from core.diffusion.field_validation import Validation
 from core.diffusion.training_jobs import Job
 from core.diffusion.training_messages import Pictures
 from core.statistics.format import thousands
@@ -13,8 +16,8 @@ from dashboard.stage import Image, Line, Panel, Rule, Scene
 
 COLOURS = ("k1", "k2", "k3", "k6", "k5", "k4", "k8", "k7")
 """Of the bands, in the order of the rainbow from the lowest noise to the highest."""
-NOTHING = 1e-3
-"""Nats around 0 in which the axis is linear: less than that nobody can measure."""
+NOTHING = 1e-4
+"""Nats around 0 in which the axis is linear at least."""
 ACROSS = 4
 """Fields side by side."""
 GAP = 1 / 16
@@ -39,17 +42,19 @@ def _loss(job: Job) -> Panel:
     excess = np.array([point.excess for point in history]).reshape(len(history), len(bands))
     series: list[Line | Rule] = [Rule(y=0.0, label="Gaussian baseline", color="gauss")]
     for i, (low, high) in enumerate(bands):
-        series.append(Line(seconds, excess[:, i], f"σ̃ {low:.2g} – {high:.2g}", COLOURS[i % len(COLOURS)], width=1.8))
+        label = f"{'' if i else 'σ̃ '}{low:.2g}–{high:.2g}"
+        series.append(Line(seconds, excess[:, i], label, COLOURS[i % len(COLOURS)], width=1.8))
     if len(history) < 2:
         series = series[:1]
     end = max(float(seconds[-1]) if len(seconds) else 0.0, job.progress.seconds, 1.0)
     minutes = end > 180
+    linear = _threshold(history)
     if minutes:
         series = [_in_minutes(one) for one in series]
     return Panel(
-        "loss", series, title="Held-out loss above the Gaussian baseline, in nats", note="below 0 is better",
+        "loss", series, title="Loss above the Gaussian baseline, nats", note="held out; below 0 is better",
         xlabel="minutes of training" if minutes else "seconds of training", xlim=(0.0, end / 60 if minutes else end),
-        ylim=_reach(excess), symlog_y=True, linthresh=_threshold(excess),
+        ylim=_reach(excess, linear), symlog_y=True, linthresh=linear,
     )  # fmt: skip
 
 
@@ -59,16 +64,15 @@ def _in_minutes(series: Line | Rule) -> Line | Rule:
     return Line(np.asarray(series.x) / 60, series.y, series.label, series.color, series.width)
 
 
-def _threshold(excess: np.ndarray) -> float:
-    """Where the axis turns logarithmic: two decades below the largest value."""
-    largest = float(np.abs(excess).max(initial=0.0))
-    return max(NOTHING, 10.0 ** np.floor(np.log10(largest / 100))) if largest > 0 else NOTHING
+def _threshold(history: Sequence[Validation]) -> float:
+    """Where the axis turns logarithmic: at the statistical error, below which there is nothing to be seen."""
+    error = float(np.median(history[-1].error)) if history else 0.0
+    return 10.0 ** math.ceil(math.log10(max(error, NOTHING)))
 
 
-def _reach(excess: np.ndarray) -> tuple[float | None, float | None]:
-    linear = _threshold(excess)
+def _reach(excess: np.ndarray, linear: float) -> tuple[float, float]:
     low, high = float(excess.min(initial=0.0)), float(excess.max(initial=0.0))
-    return min(1.5 * low, -linear), max(1.5 * high, linear)
+    return min(1.5 * low, -2 * linear), max(1.5 * high, 2 * linear)
 
 
 def _fields(pictures: Pictures) -> list[Panel]:

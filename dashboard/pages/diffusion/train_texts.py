@@ -12,6 +12,10 @@ from core.statistics.format import MINUS, thousands, with_error
 
 FAR = 3.0
 """Deviations of more than this many errors are coloured."""
+TARGETS = {
+    "tsm": "learned from samples and the known action (target score matching)",
+    "dsm": "learned from samples alone (denoising score matching)",
+}
 WORDS = {
     "waiting": "waits", "preparing": "is prepared", "training": "is trained", "paused": "is paused",
     "stopping": "stops", "finished": "finished", "failed": "failed", "cancelled": "cancelled",
@@ -55,7 +59,7 @@ def about(begun: Begun) -> str:
     """What is trained: data, noise levels, network, device; Markdown."""
     return (
         f"**Data.** {begun.data} **Noise.** {begun.levels} **Network.** {thousands(begun.parameters)} parameters, "
-        f"{begun.target}, on {begun.device}."
+        f"{TARGETS[begun.target]}; {begun.device}."
     )
 
 
