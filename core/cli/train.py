@@ -71,7 +71,7 @@ def add_to(commands) -> None:
     add("--target", choices=TARGETS, help="dsm: from data alone; tsm: with the known action; default auto: if known")
     add("--levels", choices=LEVELS, help="density of the noise levels in log σ̃ (default uniform)")
     add("--batch", type=whole_number, metavar="N", help="configurations in a step (default 64)")
-    add("--rate", type=positive, metavar="X", help="highest learning rate (default 0.004)")
+    add("--rate", type=positive, metavar="X", help="highest learning rate (default 0.008)")
     add(
         "--patience", type=whole_number, metavar="N", help="stop after N validations, of some 100, without a better one"
     )

@@ -76,7 +76,7 @@ class FieldTrainingConfig:
     steps: int | None = None
     minutes: float | None = None
     batch: int = 64
-    rate: float = 4e-3
+    rate: float = 8e-3
     warmup: int = 100
     averaging: float = 8.0
     clip: float = 3.0
