@@ -51,7 +51,7 @@ def add_to(commands) -> None:
     models.add_schedule(process)
     process.add_argument("--prior", choices=models.PRIORS, default="matched", help="start (default matched)")
     process.add_argument("--solver", choices=SOLVERS, help="integrator (default exponential)")
-    process.add_argument("--grid", metavar="GRID", help="where the steps lie (default the best known)")
+    process.add_argument("--grid", choices=models.GRIDS, help="where the steps lie (default log-sigma)")
     process.add_argument(
         "--steps", type=whole_number, metavar="N", help="steps (default 30; 64 Runge–Kutta steps for metropolis)"
     )
