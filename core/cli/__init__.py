@@ -27,6 +27,7 @@ examples:
   stoqlab toy two-peak --score two-peak.safetensors
   stoqlab ensemble phi4 --L 32 --kappa 0.27 --lam 0.022 --configs 10000 --out critical.nc
   stoqlab measure critical.nc                      observables with errors and autocorrelation times
+  stoqlab train critical.nc --out critical.safetensors --minutes 10
 
 'stoqlab COMMAND --help' explains a command. For the dashboard: make serve, or panel serve dashboard."""
 

@@ -262,6 +262,7 @@ def _bar(trainer: FieldTrainer) -> Iterator[ProgressCallback]:
 
         def show(now: TrainingProgress) -> None:
             bands = "" if now.validation is None else " ".join(f"{e:+.2f}" for e in now.validation.excess)
+            bands = f"nats from the baseline, by σ̃: {bands}" if bands else ""
             count = f"{now.step}/{now.steps or '?'}"
             progress.update(bar, total=now.steps, completed=now.step, count=count, bands=bands)
 
