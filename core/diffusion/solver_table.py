@@ -126,7 +126,10 @@ class _Kicks:
 def _solver(name: str, modes: _Modes) -> Solver:
     if name not in FIELD_SOLVERS:
         raise ValueError(f"solver must be one of {', '.join(FIELD_SOLVERS)}, got {name!r}")
-    return SOLVERS.get(name) or partial(integrate, callback=None, modes=modes, stochastic=name == "exponential-sde")
+    stochastic = name == "exponential-sde"  # orders as in FIELD_SOLVERS
+    return SOLVERS.get(name) or partial(
+        integrate, callback=None, modes=modes, order=2 if stochastic else 3, stochastic=stochastic
+    )
 
 
 def _row(

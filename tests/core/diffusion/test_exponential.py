@@ -196,14 +196,16 @@ def test_field_solvers_are_all_of_one_signature():
         for name, make in FIELD_SOLVERS.items()
     }
     assert all(end.shape == x.shape for end in ends.values())
-    again = exponential(FREE)(x, score_at(FREE, schedule), schedule, time_grid(schedule, 5), Noise(9))
+    again = FIELD_SOLVERS["exponential"](FREE)(x, score_at(FREE, schedule), schedule, time_grid(schedule, 5), Noise(9))
     assert torch.equal(ends["exponential"], again)  # the flow uses no noise
     assert not torch.equal(ends["exponential-sde"], ends["exponential"])
 
 
 def test_bad_input_is_named():
-    with pytest.raises(ValueError, match="order must be 1 or 2, got 3"):
-        exponential(FREE, order=3)
+    with pytest.raises(ValueError, match="order must be 1 or 2, or 3 for the flow, got 4"):
+        exponential(FREE, order=4)
+    with pytest.raises(ValueError, match="order must be 1 or 2, or 3 for the flow, got 3"):
+        exponential(FREE, order=3, stochastic=True)
     with pytest.raises(ValueError, match=r"x must have the shape \(n, 8, 8\), got \(2, 4, 4\)"):
         exponential(FREE)(torch.ones(2, 4, 4), score_at(FREE, VE()), VE(), [1.0, 0.1], Noise(0))
     with pytest.raises(ValueError, match="times of the backward process must fall"):

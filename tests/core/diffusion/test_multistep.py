@@ -146,3 +146,64 @@ def test_steps_that_lose_all_digits_are_refused():
     schedule = VP(25.0)
     with pytest.raises(FloatingPointError, match=r"Step 1 of 2, .* is too long"):
         multistep(start(), score_at(MIXTURE, schedule), schedule, time_grid(schedule, 2), Noise(0))
+
+
+def graded(low: float, high: float, steps: int, first: float) -> np.ndarray:
+    """From ``low`` to ``high`` in steps that grow by 1.3, from about ``first`` on, to a part in ``steps``."""
+    lengths = first * 1.3 ** np.arange(200)
+    whole = (high - low) / steps
+    growing = lengths[lengths < whole]
+    lengths = np.concatenate([growing, np.full(steps - int(growing.sum() / whole), whole)])
+    return low + np.concatenate([[0.0], np.cumsum(lengths)]) * (high - low) / lengths.sum()
+
+
+@pytest.mark.parametrize("schedule", [VE(8.0), VP(4.0)], ids=lambda s: s.name)
+@pytest.mark.parametrize("ratio", [1.0, 1.25])
+def test_third_order_is_exact_where_the_mean_moves_on_a_parabola(schedule, ratio):
+    # In L = -½ log(G + σ̃²), of which H is a difference, y = x/f obeys y' = μ - y; for μ = α + β L + γ L² a solution
+    # is y = μ - μ' + μ''. The first steps, of lower order, are so short that they leave nothing.
+    variance, (alpha, beta, gamma) = 0.4, (0.3, -1.1, 0.7)
+
+    class Known:
+        def __init__(self):
+            self.variance = np.array([variance])
+
+        def split(self, x):
+            return x
+
+        def join(self, modes):
+            return modes
+
+    def mean(level):
+        return alpha + beta * level + gamma * level**2
+
+    def score(x, t):
+        f, xi = float(schedule.f(t)), float(schedule.xi(t))
+        return (f * mean(-0.5 * math.log(variance + xi / f**2)) - x) / (f**2 * variance + xi)
+
+    levels = graded(-0.5 * math.log(variance + 9.0), -0.5 * math.log(variance + 0.01), 12, 1e-6)
+    span = levels[-1] - levels[0]
+    levels = levels[0] + span * ((levels - levels[0]) / span) ** ratio
+    times = schedule.t_of_log_sigma(0.5 * np.log(np.exp(-2 * levels) - variance))
+    exact = [mean(at) - beta - 2 * gamma * at + 2 * gamma for at in levels]
+    x = torch.full((1, 1), exact[0] * float(schedule.f(times[0])), dtype=torch.float64)
+    ends = {
+        order: integrate(x, score, schedule, times, Noise(0), None, Known(), order).item()
+        / float(schedule.f(times[-1]))
+        for order in (2, 3)
+    }
+    assert ends[3] == pytest.approx(exact[-1], abs=1e-8)
+    assert abs(ends[2] - exact[-1]) > 1e-4
+
+
+def test_third_order_converges_as_the_cube_of_the_step():
+    schedule, score = VE(8.0), score_at(MIXTURE, VE(8.0))
+    solver = exponential(GaussianScore(0.0, 0.2), order=3)
+
+    def end(steps):
+        levels = graded(-math.log(3.0), -math.log(0.05), steps, 1e-4)
+        return solver(start(), score, schedule, schedule.t_of_log_sigma(-levels), Noise(0))
+
+    reference = end(1600)
+    coarse, fine = ((end(steps) - reference).abs().mean().item() for steps in (100, 200))
+    assert coarse / fine == pytest.approx(8.0, rel=0.15)

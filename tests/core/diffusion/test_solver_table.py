@@ -44,7 +44,12 @@ def test_errors_fall_with_the_order_of_the_solver():
         order = 1 if name in ("euler", "ancestral", "pc") else 2
         coarse, fine = (table[name, "karras", n] for n in (200, 400))
         for error in ("propagator", "phi2", "action"):
-            assert getattr(coarse, error) / getattr(fine, error) == pytest.approx(2**order, rel=0.1), (name, error)
+            ratio = getattr(coarse, error) / getattr(fine, error)
+            if name == "exponential":  # of third order but for its first steps: in between, and ahead of the others
+                assert 3.6 < ratio < 8.8, error
+            else:
+                assert ratio == pytest.approx(2**order, rel=0.1), (name, error)
+    assert abs(table["exponential", "karras", 200].action) < abs(table["multistep", "karras", 200].action) / 20
 
 
 def test_evaluations_are_counted():
