@@ -52,12 +52,14 @@ class Excess:
 class Lead:
     """How much sooner our training was where another ended.
 
-    ``seconds``: when a validation of ours first showed no more than the other's loss at ``end`` seconds, None where
-    none did; in total, and in each band. ``difference`` is ours less the other's loss at the end of both.
+    ``seconds`` and ``step``: when a validation of ours first showed no more than the other's loss at ``end`` seconds,
+    None where none did; step 0 is the Gaussian baseline, from which ours starts. ``by_band`` are the seconds in each
+    band. ``difference`` is ours less the other's loss, each at its end.
     """
 
     end: float
     seconds: float | None
+    step: int | None
     by_band: list[float | None]
     difference: Excess
 
@@ -65,13 +67,13 @@ class Lead:
     def of(cls, ours: list[Point], other: Point, exam: Examination) -> Lead:
         """From all validations of ours, in order of time, and the last of the other."""
         differences = [Excess.of(point.losses, other.losses, exam) for point in ours]
-
-        def first(reached: list[bool]) -> float | None:
-            return next((point.seconds for point, is_there in zip(ours, reached, strict=True) if is_there), None)
-
-        bands = range(len(exam.edges) - 1)
-        by_band = [first([bool(d.value[band] <= 0) for d in differences]) for band in bands]
-        return cls(other.seconds, first([d.total <= 0 for d in differences]), by_band, differences[-1])
+        reached = [point for point, d in zip(ours, differences, strict=True) if d.total <= 0]
+        by_band = [
+            next((point.seconds for point, d in zip(ours, differences, strict=True) if d.value[band] <= 0), None)
+            for band in range(len(exam.edges) - 1)
+        ]
+        seconds, step = (reached[0].seconds, reached[0].step) if reached else (None, None)
+        return cls(other.seconds, seconds, step, by_band, differences[-1])
 
     @property
     def factor(self) -> float | None:
@@ -81,8 +83,8 @@ class Lead:
     def report(self) -> dict[str, Any]:
         """As JSON has it."""
         return {
-            "end": self.end, "seconds": self.seconds, "factor": self.factor, "seconds_by_band": self.by_band,
-            "difference": self.difference.report(),
+            "end": self.end, "seconds": self.seconds, "step": self.step, "factor": self.factor,
+            "seconds_by_band": self.by_band, "difference": self.difference.report(),
         }  # fmt: skip
 
 

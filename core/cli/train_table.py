@@ -74,9 +74,12 @@ def _short(number: float) -> str:
 
 def _verdict(name: str, lead: Lead) -> str:
     difference = with_error(lead.difference.total, lead.difference.total_error)
-    end = f"{name}, at its end after {lead.end:.0f} s"
-    if lead.factor is None:
-        reached = f"ours did not reach the {end}"
+    if lead.seconds is None:
+        reached = f"Ours did not reach what the {name} had after {lead.end:.0f} s"
     else:
-        reached = f"ours was where the {end}, was, after {lead.seconds:.2g} s at most, {lead.factor:.0f} times sooner"
-    return f"{reached}; at the end of both it was {difference} nats from it."
+        how = "before its first step, by the Gaussian baseline alone" if lead.step == 0 else f"at step {lead.step}"
+        reached = (
+            f"Ours had what the {name} had after {lead.end:.0f} s within {lead.seconds:.2g} s ({how}), "
+            f"{lead.factor:.0f} times sooner"
+        )
+    return f"{reached}; at the end of both the difference was {difference} nats."

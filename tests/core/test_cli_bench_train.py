@@ -67,6 +67,7 @@ def test_published_network_has_no_periodic_boundary_but_knows_the_time():
     network = PublishedNetwork()
     network.initialise(Noise(3))
     y, t = Noise(4).normal(0, (2, 6, 6), torch.float32), torch.tensor([0.3, 0.3])
+    assert {layer.padding_mode for layer in (*network.down, *network.up, network.out)} == {"zeros"}
     with torch.no_grad():
         shifted = network(y.roll(1, 1), t).roll(-1, 1)
         assert (shifted - network(y, t)).abs().max() > 1e-3
@@ -163,17 +164,17 @@ def test_any_number_of_held_out_fields_has_all_levels_alike():
 
 
 def point(name: str, seconds: float, losses: float, exam: Examination) -> Point:
-    return Point(name, seconds, 10, 1, np.full(len(exam.x0), losses))
+    return Point(name, seconds, round(10 * seconds), 1, np.full(len(exam.x0), losses))
 
 
 def test_lead_is_the_time_of_the_first_validation_that_is_no_worse():
     exam = Examination.of(drawn(free_field(), 64), NoiseRange(0.1, 5.0), 4, 64, Noise(2))
     ours = [point("ours", s, loss, exam) for s, loss in ((0.5, 9.0), (2.0, 5.0), (4.0, 3.0), (8.0, 2.0))]
     lead = Lead.of(ours, point("published", 100.0, 3.5, exam), exam)
-    assert (lead.seconds, lead.factor, lead.by_band) == (4.0, 25.0, [4.0] * 4)
+    assert (lead.seconds, lead.step, lead.factor, lead.by_band) == (4.0, 40, 25.0, [4.0] * 4)
     assert lead.difference.total == pytest.approx(2 * math.log(50) * (2.0 - 3.5))
     never = Lead.of(ours, point("published", 100.0, 1.5, exam), exam)
-    assert (never.seconds, never.factor, never.by_band) == (None, None, [None] * 4)
+    assert (never.seconds, never.step, never.factor, never.by_band) == (None, None, None, [None] * 4)
 
 
 def test_clock_doubles_up_to_the_end():
@@ -242,7 +243,7 @@ def test_bench_train_compares_with_a_reference_and_prints_a_table(tmp_path, caps
     arguments = ("--data", str(data), "--reference", str(model), "--published", "recipe", "--out", str(out))
     assert bench(*arguments) == 0
     printed = capsys.readouterr().out
-    for words in ("κ = 0.2, λ = 0.022", "published network", "1115297 parameters", "over the", "ours was where"):
+    for words in ("κ = 0.2, λ = 0.022", "published network", "1115297 parameters", "over the", "Ours had what"):
         assert words in printed
     report = json.loads(out.read_text())
     for curve in report["curves"].values():
