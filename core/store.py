@@ -31,6 +31,15 @@ def atomic_path(path: str | Path, force: bool = False) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def in_bytes(size: float) -> str:
+    """A size for people: 8.2 TB."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} PB"
+
+
 def _refuse(path: Path, force: bool) -> None:
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; name a file in it")

@@ -77,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     import torch
 
     from core.diffusion.field_sample import SampleRequest, sample
+    from core.ensembles.generated import require_room
 
     torch.set_num_threads(1)  # configurations are shared by the threads of the engine instead
     out: Path = arguments.out
@@ -94,6 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
     bound = models.bound_of(arguments, event, arguments.kappa, arguments.lam)
     if bound.theory is None:
         raise ValueError("the model does not know its action: give --kappa and --lam for the ensemble file")
+    require_room(out, bound.theory, request.configs)
     with _bar() as show:
         result = sample(request, bound, device=arguments.device, exact=arguments.exact, progress=show)
     result.save(out, arguments.force)

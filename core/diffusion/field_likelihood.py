@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.special import logsumexp
 
 from core.diffusion.field_flow import cheap, field_flow, require_affordable
 from core.diffusion.field_generate import GRID, STEPS, baseline_of
@@ -133,8 +134,8 @@ def likelihood(
 
 def ess_of_data(data: Weighted) -> float:
     """Effective sample size of the proposals as a fraction, from the weights of configurations in equilibrium."""
-    log_w = data.log_weights - data.log_weights.mean()
-    return float(1 / (np.exp(log_w).mean() * np.exp(-log_w).mean()))
+    log_w = data.log_weights
+    return float(len(log_w) ** 2 * np.exp(-logsumexp(log_w) - logsumexp(-log_w)))
 
 
 def cross_acceptance(data: Weighted, made: Weighted) -> float:

@@ -9,6 +9,7 @@ draws of the probability flow with the exact divergence.
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,7 @@ from core.jobs import Token, one_thread
 from core.noise import Noise
 from core.schedule import Schedule
 from core.schedule_record import describe_schedule
+from core.store import in_bytes
 
 Tensor = torch.Tensor
 
@@ -201,12 +203,14 @@ def sample(
 
     Configuration i depends on the seed and i alone, that of a chain on the seed and the proposals of the chain.
     ``metropolis`` is refused where it would take more than some minutes, unless ``exact``. Raises ValueError for what
-    does not fit together, FloatingPointError when a process diverges, Cancelled once ``token`` is.
+    does not fit together, MemoryError for too many configurations, FloatingPointError when a process diverges,
+    Cancelled once ``token`` is.
     """
     began, where = time.perf_counter(), pick_device(device)
     if request.correction != "none" and bound.theory is None:
         raise ValueError(f"the correction {request.correction} needs the action: give kappa and lam")
     gaussian = baseline_of(bound.score)
+    _require_memory(request, gaussian.connected.size)
     schedule = request.schedule_for(gaussian)
     noise, report = Noise(request.seed, "generated"), progress or (lambda *_: None)
     warnings = [w for w in _warnings(request, bound, gaussian, schedule) if w]
@@ -331,6 +335,22 @@ def _proposals(request: SampleRequest) -> tuple[int, int, int]:
     draws = request.configs // chains
     dropped = math.ceil(DROPPED * draws)
     return chains, dropped, chains * (draws + dropped)
+
+
+def _require_memory(request: SampleRequest, sites: int) -> None:
+    """MemoryError for an ensemble that does not fit, before any time is spent on it."""
+    if not hasattr(os, "sysconf"):
+        return
+    # Draws are held in single precision, twice while they are put together; proposals in double beside what is kept.
+    numbers = (
+        _proposals(request)[2] * 16 + request.configs * 12 if request.correction in CHAINS else request.configs * 8
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if numbers * sites > memory:
+        raise MemoryError(
+            f"{request.configs} configurations of {sites} sites take {in_bytes(numbers * sites)} of memory, this computer "
+            f"has {in_bytes(memory)}; make several ensembles with seeds of their own"
+        )
 
 
 def _steps(request: SampleRequest) -> int:

@@ -7,6 +7,7 @@ Metropolis they are Markov chains, (chains, draws), with repeated configurations
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 
 from core.ensembles.files import EnsembleReader, write_ensemble
 from core.ensembles.summary import tau_of_abs_m
-from core.store import atomic_path
+from core.store import atomic_path, in_bytes
 from core.theories.phi4 import Phi4
 
 ALGORITHM = "diffusion"
@@ -122,6 +123,16 @@ def write_generated(
     attributes["seed"] = np.int64(origin.seed)
     with atomic_path(path, force) as temporary:
         write_ensemble(temporary, theory, scalars, attributes, [(0, 0, configurations.numpy())])
+
+
+def require_room(path: str | Path, theory: Phi4, configs: int) -> None:
+    """OSError where a file of so many configurations does not fit on the disk, before any time is spent on it."""
+    folder = Path(path).absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    size, free = 4 * configs * theory.volume, shutil.disk_usage(folder).free
+    if size > free:
+        raise OSError(f"{configs} configurations take {in_bytes(size)} on the disk, {in_bytes(free)} are free")
 
 
 def _scalars(theory: Phi4, configurations: torch.Tensor) -> dict[str, np.ndarray]:

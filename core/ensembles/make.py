@@ -27,6 +27,7 @@ from core.ensembles.request import EnsembleRequest
 from core.ensembles.run import Warming, draws, groups, warmed
 from core.ensembles.summary import report
 from core.jobs import Token
+from core.store import in_bytes
 
 CHECKPOINT_SECONDS = 5.0
 """A thermalisation that is killed loses at most so much."""
@@ -173,25 +174,16 @@ def _require_space(path: Path, request: EnsembleRequest, base: tuple[int, int] =
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         if sites * WORKING_BYTES > memory:
             raise MemoryError(
-                f"chains on {shape} sites take {_bytes(sites * WORKING_BYTES)} of memory while they run, this computer "
-                f"has {_bytes(memory)}"
+                f"chains on {shape} sites take {in_bytes(sites * WORKING_BYTES)} of memory while they run, this "
+                f"computer has {in_bytes(memory)}"
             )
     size = (2 * request.configs - base[0] * base[1]) * sites * 4
     free = shutil.disk_usage(path.parent).free + sum(file.stat().st_size for file in Parts(path).folder.iterdir())
     if size > free:
         raise OSError(
-            f"{request.configs} configurations on {shape} sites take {_bytes(size)} on the disk while the file is put "
-            f"together ({_bytes(4 * request.configs * sites)} afterwards), {_bytes(free)} are free"
+            f"{request.configs} configurations on {shape} sites take {in_bytes(size)} on the disk while the file is "
+            f"put together ({in_bytes(4 * request.configs * sites)} afterwards), {in_bytes(free)} are free"
         )
-
-
-def _bytes(size: float) -> str:
-    """A size for people: 8.2 TB."""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} PB"
 
 
 def _same(request: EnsembleRequest, plan: Plan, where: Path) -> None:

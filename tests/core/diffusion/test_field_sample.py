@@ -278,3 +278,9 @@ def test_progress_reaches_the_end():
     seen = []
     sample(SampleRequest(300, correction="path"), EXACT, progress=lambda *state: seen.append(state))
     assert seen[-1] == ("sampling", 332, 332)  # four chains of 75 that drop 8
+
+
+@pytest.mark.parametrize("correction", ["none", "path"])
+def test_what_does_not_fit_into_memory_is_refused_at_once(correction):
+    with pytest.raises(MemoryError, match=r"configurations of 64 sites take .* PB of memory, this computer has"):
+        sample(SampleRequest(10**13, correction=correction), EXACT)

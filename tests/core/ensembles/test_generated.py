@@ -11,7 +11,7 @@ import xarray as xr
 from core.cli import main
 from core.ensembles.command import made_by
 from core.ensembles.files import open_ensemble
-from core.ensembles.generated import Origin, write_generated
+from core.ensembles.generated import Origin, require_room, write_generated
 from core.ensembles.library import Library
 from core.schedule import Tabulated
 from core.schedule_record import describe_schedule, schedule_of
@@ -168,3 +168,9 @@ def test_the_command_line_that_makes_it_again(drawn, tmp_path):
             "--schedule ve --sigma 12.5 --prior matched --grid karras --steps 30 --correct path --chains 4 --seed 7 "
             "--out S.nc"
         )
+
+
+def test_what_does_not_fit_on_the_disk_is_told_before_it_is_made(tmp_path):
+    require_room(tmp_path / "not yet" / "G.nc", THEORY, 10)
+    with pytest.raises(OSError, match=r"10000000000000000 configurations take 960 PB on the disk, .* are free"):
+        require_room(tmp_path / "not yet" / "G.nc", THEORY, 10**16)
