@@ -14,7 +14,7 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from multiprocessing.connection import Connection
@@ -46,6 +46,7 @@ log = logging.getLogger(__name__)
 State = Literal["waiting", "preparing", "training", "paused", "stopping", "finished", "failed", "cancelled"]
 OVER: tuple[State, ...] = ("finished", "failed", "cancelled")
 MOST_WAITING = 8
+Watcher = Callable[["Job"], None]
 KEPT = 20
 """Trainings that are over and can still be looked at."""
 PATIENCE = 60.0
@@ -57,7 +58,7 @@ class Job:
 
     ``begun`` is None until data and network are ready, ``history`` the loss by band of σ̃, ``pictures`` and ``table``
     the latest of the network. ``why`` says in a sentence how it ended, ``error`` what went wrong. ``path`` is the
-    checkpoint in the library. ``revision`` counts the changes.
+    checkpoint in the library.
     """
 
     def __init__(self, jobs: TrainingJobs, number: int, request: TrainingRequest, path: Path) -> None:
@@ -71,7 +72,6 @@ class Job:
         self.table: Table | None = None
         self.saved: int | None = None
         self.why = self.error = ""
-        self.revision = 0
         self._jobs, self._pace = jobs, Pace()
         self._changed = threading.Condition()
         self._process: BaseProcess | None = None
@@ -93,12 +93,6 @@ class Job:
         steps = self.progress.steps
         rate = self._pace.rate if self.state == "training" and steps else None
         return (steps - self.progress.step) / rate if steps and rate else None
-
-    def wait(self, revision: int, seconds: float) -> int:
-        """Wait, at most so long, until there is something newer than ``revision``; the present revision."""
-        with self._changed:
-            self._changed.wait_for(lambda: self.revision != revision, seconds)
-            return self.revision
 
     def pause(self) -> None:
         """Rest after the present step. ValueError unless it trains."""
@@ -229,8 +223,8 @@ class Job:
         with self._changed:
             for name, value in values.items():
                 setattr(self, name, value)
-            self.revision += 1
             self._changed.notify_all()
+        self._jobs.tell(self)
 
 
 class Pace:
@@ -263,6 +257,7 @@ class TrainingJobs:
     def __init__(self, library: ModelLibrary | None = None, at_once: int = 1) -> None:
         self.library, self.at_once = library or ModelLibrary(), at_once
         self._jobs: dict[str, Job] = {}
+        self._watchers: list[Watcher] = []
         self._count = 0
         self._lock = threading.RLock()
 
@@ -285,6 +280,7 @@ class TrainingJobs:
             for old in [one.id for one in self._jobs.values() if one.over][:-KEPT]:
                 del self._jobs[old]
             self.advance()
+        self.tell(job)
         return job
 
     def jobs(self) -> list[Job]:
@@ -296,6 +292,23 @@ class TrainingJobs:
         """The training of that id. KeyError if there is none."""
         with self._lock:
             return self._jobs[id]
+
+    def watch(self, watcher: Watcher) -> None:
+        """Call ``watcher(job)`` whenever something about a training has changed, from any thread. It must be quick."""
+        self._watchers.append(watcher)
+
+    def unwatch(self, watcher: Watcher) -> None:
+        """No longer call it."""
+        with suppress(ValueError):
+            self._watchers.remove(watcher)
+
+    def tell(self, job: Job) -> None:
+        """Call all watchers."""
+        for watcher in self._watchers.copy():
+            try:
+                watcher(job)
+            except Exception:  # a viewer's trouble must not end a training
+                log.exception("a viewer of the training of %s failed", job.title)
 
     def ahead(self, job: Job) -> list[Job]:
         """Trainings that must end before this one, which waits, begins."""

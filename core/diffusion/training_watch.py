@@ -39,12 +39,12 @@ class Watch:
         """κ and λ in words."""
         return f"κ = {self.theory.kappa:g}, λ = {self.theory.lam:g}"
 
-    def pictures(self, score: ScoreModel, step: int, token: Token | None = None) -> Pictures:
+    def pictures(self, score: ScoreModel, step: int, token: Token) -> Pictures:
         """A few fields made with this score, and as many real ones."""
         made = self._made(score, SHOWN, token).numpy()
         return Pictures(step, made, self.held_out[:SHOWN].numpy(), self.couplings)
 
-    def table(self, score: ScoreModel, step: int, token: Token | None = None) -> Table:
+    def table(self, score: ScoreModel, step: int, token: Token) -> Table:
         """Observables of ``configs`` fields made with this score, without any correction, beside the held-out ones."""
         if self._data is None:
             self._data = self._measured(self.held_out)
@@ -57,7 +57,7 @@ class Watch:
             rows.append(Row(TITLES[name], (a.value, a.error), (b.value, b.error), sigma))
         return Table(step, self.configs, len(self.held_out), self.couplings, tuple(rows))
 
-    def _made(self, score: ScoreModel, n: int, token: Token | None) -> Tensor:
+    def _made(self, score: ScoreModel, n: int, token: Token) -> Tensor:
         schedule = schedule_reaching("ve", noise_range(baseline_of(score)).high)
         with torch.inference_mode():
             return generate_fields(score, schedule, n, steps=STEPS, noise=self.noise.of("watch"), token=token)

@@ -6,6 +6,7 @@ import logging
 import signal
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -45,11 +46,13 @@ SAVE_EVERY = 60.0
 
 
 def train(request: TrainingRequest, path: Path, connection: Connection) -> None:
-    """Train, with checkpoints at ``path``, and send messages until the last one says how it
-    ended. Training ends, with a checkpoint, when the other side is gone."""
+    """Train, with checkpoints at ``path``, and send messages until the last one says how it ended.
+
+    Training ends, with a checkpoint, when the other side is gone or terminates this process.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the server, which then ends this process
     orders = Orders(connection)
-    signal.signal(signal.SIGTERM, lambda *_: orders.end())
+    signal.signal(signal.SIGTERM, lambda *_: orders.leave())
     try:
         orders.send(_Run(request, path, orders).run())
     except Cancelled:
@@ -63,13 +66,16 @@ def train(request: TrainingRequest, path: Path, connection: Connection) -> None:
 
 
 class Orders:
-    """Listens to the other side. ``token`` is cancelled when the run is to end, ``going`` cleared while it rests,
-    ``wanted`` set when a checkpoint is asked for."""
+    """Listens to the other side.
+
+    ``token`` is cancelled when the run is to end, and ``nobody`` besides where nobody is left who would look at it;
+    ``going`` is cleared while it rests, ``wanted`` set when a checkpoint is asked for.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._lock = threading.Lock()
-        self.token, self.going, self.wanted = Token(), threading.Event(), threading.Event()
+        self.token, self.nobody, self.going, self.wanted = Token(), Token(), threading.Event(), threading.Event()
         self.going.set()
         threading.Thread(target=self._listen, daemon=True, name="stoqlab-orders").start()
 
@@ -79,7 +85,12 @@ class Orders:
             with self._lock:
                 self._connection.send(message)
         except OSError:
-            self.end()
+            self.leave()
+
+    def leave(self) -> None:
+        """End the run, with a checkpoint as the last thing."""
+        self.nobody.cancel()
+        self.end()
 
     def end(self) -> None:
         """End the run after the present step, and keep what was learned."""
@@ -91,7 +102,7 @@ class Orders:
             try:
                 order: Command = self._connection.recv()
             except (EOFError, OSError):
-                self.end()
+                self.leave()
                 return
             match order:
                 case "pause":
@@ -134,8 +145,10 @@ class _Run:
         if trainer.step == 0:
             raise Cancelled
         complete = trainer.finished
-        for look in (self._save, self._picture, self._table):
-            look()
+        self._save()
+        with suppress(Cancelled):
+            self._picture(orders.nobody)
+            self._table(orders.nobody)
         words = trainer.ended or ("All steps are done." if complete else "Stopped on request.")
         return Ended(f"{words} The network is in the library as “{self.path.stem}”.")
 
@@ -146,7 +159,8 @@ class _Run:
         for look, due in self._due.items():
             if due.now() and not self.orders.token.cancelled:
                 began = time.monotonic()
-                look()
+                with suppress(Cancelled):
+                    look(self.orders.token)
                 due.done(time.monotonic() - began)
         self._answer()
         if not self.orders.going.is_set():
@@ -162,15 +176,15 @@ class _Run:
             self.orders.wanted.clear()
             self._save()
 
-    def _save(self) -> None:
+    def _save(self, token: Token | None = None) -> None:
         self.trainer.save(self.path, force=True)
         self.orders.send(Saved(self.trainer.step))
 
-    def _picture(self) -> None:
-        self.orders.send(self.watch.pictures(self._score(), self.trainer.step))
+    def _picture(self, token: Token) -> None:
+        self.orders.send(self.watch.pictures(self._score(), self.trainer.step, token))
 
-    def _table(self) -> None:
-        self.orders.send(self.watch.table(self._score(), self.trainer.step))
+    def _table(self, token: Token) -> None:
+        self.orders.send(self.watch.table(self._score(), self.trainer.step, token))
 
     def _score(self) -> FieldScore:
         theory = self.watch.theory

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import html
-import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -24,8 +24,6 @@ from dashboard.widgets import control
 
 HEIGHT = "max(400px, calc(100vh - 300px))"
 SMALL = ":host { font-size: 13.5px; line-height: 1.45; }"
-LOOK_EVERY = 0.3
-"""Seconds between pictures of a training, at the least."""
 
 
 class TrainView:
@@ -80,26 +78,30 @@ class TrainView:
         self.sidebar = self._sidebar()
         self.main = [self._layout()]
         self.live = Live(self._deliver, self._fail)
-        self._listed: list[str] = []
+        self._open = False
         self._on_clicks()
         settings.param.watch(self._arrange, ["data", "length", "low", "high"])
-        shell.on_close(self.live.close)
+        self.jobs.watch(self._notice)
+        shell.on_close(self.close)
         self._arrange()
         self._show(None)
 
     def open(self) -> None:
         """The tab has come to the front: look at the training that runs, or at the last one."""
+        self._open = True
         self.settings.param["data"].objects = choices()
-        if self.job is None:
-            every = self.jobs.jobs()
-            running = [job for job in every if not job.over]
-            self.follow((running or every[-1:] or [None])[0])
-        else:
-            self.follow(self.job)
+        every = self.jobs.jobs()
+        running = [job for job in every if not job.over]
+        self.follow(self.job or (running or every[-1:] or [None])[0])
 
     def rest(self) -> None:
         """The tab is hidden; what is trained goes on."""
-        self.live.cancel()
+        self._open = False
+
+    def close(self) -> None:
+        """The session has ended; what is trained goes on."""
+        self.jobs.unwatch(self._notice)
+        self.live.close()
 
     def begin(self) -> None:
         """Train what the form asks for."""
@@ -122,32 +124,30 @@ class TrainView:
         """Show this training from now on."""
         self.job = job
         self._show(job)
-        self.live.submit(partial(self._watch, job))
+        if job is not None:
+            self._look(job)
 
     def say(self, severity: str, text: str) -> None:
         """Show a sentence above the picture; an empty one takes it away."""
         self.message.param.update(object=html.escape(text, quote=False), severity=severity, visible=bool(text))
 
-    def _watch(self, job: Job | None, token: Token) -> Iterator[Job | None]:
-        """Yields the training again and again, and whenever the list of trainings has changed."""
-        revision, listed = -1, ""
-        yield job
-        while True:
-            token.check()
-            now = "".join(title_of(one) for one in self.jobs.jobs())
-            if job is not None and job.revision != revision:
-                revision, listed = job.revision, now
-                scene = training_scene(job)
-                self.stage.push(scene)
-                yield job
-            elif now != listed:
-                listed = now
-                yield job
-            time.sleep(LOOK_EVERY)
-            if job is not None:
-                job.wait(revision, 1.0)
+    def _notice(self, job: Job) -> None:
+        """Something has happened to a training; called from its thread."""
+        if self._open:
+            self._look(self.job or job)
 
-    def _deliver(self, job: Job | None) -> None:
+    def _look(self, job: Job) -> None:
+        with suppress(RuntimeError):  # the server goes down and takes no more work
+            self.live.submit(partial(self._stages, job))
+
+    def _stages(self, job: Job, token: Token) -> Iterator[Job]:
+        """Draws a training as it is now. Of the requests that come meanwhile only the last is answered."""
+        self.stage.push(training_scene(job))
+        yield job
+
+    def _deliver(self, job: Job) -> None:
+        if self.job is None:  # somebody has begun the first one
+            self.job = job
         if job is self.job:
             self._show(job)
 

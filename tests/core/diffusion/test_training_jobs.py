@@ -64,6 +64,8 @@ def test_a_training_outlives_who_started_it_and_the_next_waits_for_it(jobs, ense
         def __init__(self):
             self.job = jobs.start(request(ensemble, 60))
 
+    seen = []
+    jobs.watch(seen.append)
     number = Session().job.id  # and the session is gone
     second = jobs.start(request(ensemble, ENDLESS))
     first = jobs.job(number)
@@ -71,6 +73,9 @@ def test_a_training_outlives_who_started_it_and_the_next_waits_for_it(jobs, ense
     assert jobs.ahead(second) == [first]
     assert first.left is None
     reach(first, "finished")
+    assert seen.count(first) > 10
+    jobs.unwatch(seen.append)
+    jobs.unwatch(seen.append)
     assert first.why == "All steps are done. The network is in the library as “tiny small”."
     assert (first.progress.step, first.progress.steps) == (60, 60)
     assert [v.step for v in first.history] == sorted(v.step for v in first.history)
