@@ -14,12 +14,14 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import nn
 
 from core.contracts import Tensor
 from core.store import atomic_path
 
 FORMAT = 1
 _KEY = "stoqlab.score"
+_MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 def write(path: str | Path, tensors: dict[str, Tensor], record: dict[str, Any], force: bool = False) -> None:
@@ -31,6 +33,30 @@ def write(path: str | Path, tensors: dict[str, Tensor], record: dict[str, Any], 
     contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     with atomic_path(path, force) as temporary:
         temporary.write_bytes(save(contiguous, metadata=header))  # save_file would make it unreadable for others
+
+
+def training_tensors(network: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """``training.*`` of a file: the present weights and Adam's moments of them."""
+    tensors = {}
+    for name, weight in network.named_parameters():
+        tensors[f"training.weight.{name}"] = weight
+        state = optimiser.state.get(weight, {})
+        tensors |= {f"training.{key}.{name}": state[key] for key in _MOMENTS if key in state}
+    return tensors
+
+
+def restore_training(
+    tensors: dict[str, Tensor], network: nn.Module, optimiser: torch.optim.Optimizer, step: int
+) -> None:
+    """Put what ``training_tensors`` gave after ``step`` steps into a network and its optimiser, on their device."""
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            weight.copy_(tensors[f"training.weight.{name}"])
+            if f"training.exp_avg.{name}" in tensors:
+                optimiser.state[weight] = {
+                    "step": torch.tensor(float(step), device=weight.device),
+                    **{key: tensors[f"training.{key}.{name}"].to(weight.device) for key in _MOMENTS},
+                }
 
 
 def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

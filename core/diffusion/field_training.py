@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from core.contracts import Tensor
 from core.devices import cores, pick_device
 from core.diffusion import checkpoint
 from core.diffusion.field_baseline import Baseline, Propagators
+from core.diffusion.field_config import FieldTrainingConfig
 from core.diffusion.field_data import FieldSource, open_files
 from core.diffusion.field_levels import NoiseLevels, trained_range
 from core.diffusion.field_live import LiveRequest, LiveSource
@@ -37,8 +38,6 @@ from core.diffusion.field_validation import Validation, Validator, forces
 from core.jobs import Token, torch_threads
 from core.noise import Noise
 
-TARGETS = ("auto", "dsm", "tsm")
-LEVELS = ("uniform", "adaptive")
 BANDS = 8
 """Bands of σ̃ in the history."""
 ADAPTED_BANDS = 12
@@ -59,58 +58,6 @@ ADAPT_EVERY = 500
 """Steps between two measurements for an adaptive density; the first comes after a fifth of them."""
 TYPICAL = 0.98
 """Memory of the typical norm of the gradient, by the step."""
-
-
-@dataclass(frozen=True)
-class FieldTrainingConfig:
-    """How to train, for ``steps`` or for ``minutes``.
-
-    The rate rises over ``warmup`` steps and falls as a cosine to a thousandth. ``averaging`` γ gives step s the weight
-    s^γ in the average of the weights. A gradient is cut at ``clip`` times its typical norm. ``target`` 'auto' and
-    'tsm' combine the known action with the data, 'dsm' takes the data alone; auto does so where the action is not
-    known. ``levels`` 'uniform' or 'adaptive' is the density of log σ̃, from ``sigma_min`` to ``sigma_max``, or where
-    these are None over what the data need. Training stops after ``patience`` validations (0: never) without a better
-    one. ``mixed`` (bfloat16) and ``compiled`` are for CUDA. Raises ValueError, naming the field.
-    """
-
-    steps: int | None = None
-    minutes: float | None = None
-    batch: int = 64
-    rate: float = 8e-3
-    warmup: int = 100
-    averaging: float = 8.0
-    clip: float = 3.0
-    target: str = "auto"
-    levels: str = "uniform"
-    sigma_min: float | None = None
-    sigma_max: float | None = None
-    patience: int = 0
-    mixed: bool = False
-    compiled: bool = False
-
-    def __post_init__(self) -> None:
-        if (self.steps is None) == (self.minutes is None):
-            raise ValueError(f"give either steps or minutes, got {self.steps} and {self.minutes}")
-        for name, value, least in (("steps", self.steps, 1), ("batch", self.batch, 1), ("warmup", self.warmup, 0)):
-            if value is not None and value < least:
-                raise ValueError(f"{name} must be at least {least}, got {value}")
-        for name in ("minutes", "rate", "clip", "sigma_min", "sigma_max"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be a positive finite number, got {value}")
-        if self.averaging < 0 or self.patience < 0:
-            raise ValueError(f"averaging and patience must not be negative, got {self.averaging} and {self.patience}")
-        for name, value, allowed in (("target", self.target, TARGETS), ("levels", self.levels, LEVELS)):
-            if value not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
-
-    def rate_at(self, step: int, steps: int | None) -> float:
-        """Learning rate of step number ``step``, counted from 1, of ``steps`` (None while that is not known)."""
-        rise = min(1.0, step / max(1, self.warmup))
-        if steps is None or step <= self.warmup or steps <= self.warmup:
-            return self.rate * rise
-        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, (step - self.warmup) / (steps - self.warmup))))
-        return self.rate * max(1e-3, fall)
 
 
 class TrainingProgress(NamedTuple):
@@ -406,11 +353,7 @@ class FieldTrainer:
     def save(self, path: str | Path, force: bool = False) -> None:
         """Write the model with all that is needed to go on training. FileExistsError without ``force``."""
         tensors, header = self.model().contents()
-        for name, weight in self._network.named_parameters():
-            tensors[f"training.weight.{name}"] = weight
-            for key in ("exp_avg", "exp_avg_sq"):
-                if weight in self._optimiser.state:
-                    tensors[f"training.{key}.{name}"] = self._optimiser.state[weight][key]
+        tensors |= checkpoint.training_tensors(self._network, self._optimiser)
         tensors |= {f"training.best.{name}": weight for name, weight in self._best.items()}
         found, numbers = self.source.state()
         tensors |= {f"training.source.{name}": tensor for name, tensor in found.items()}
@@ -439,10 +382,10 @@ class FieldTrainer:
         record = FieldModel.of(tensors, header, path).record
         if "trainer" not in header:
             raise ValueError(f"{path} holds a model but no training state, so training cannot go on from it")
-        state, training = header["trainer"], _named(tensors, "training.")
+        state = header["trainer"]
         if record.source["kind"] == "live":
             request = LiveRequest.of_json(record.source["request"])
-            source = LiveSource(request, (_named(training, "source."), state["source"]))
+            source = LiveSource(request, (_named(tensors, "training.source."), state["source"]))
         elif source is None:
             known = record.source["arrays"]
             source = open_files(record.source["files"], *(known or (None, None)))
@@ -452,29 +395,19 @@ class FieldTrainer:
             source, FieldTrainingConfig(**record.config), NetworkConfig(**record.network), record.seed, device,
             min(record.threads, cores()) if threads is None else threads,
         )  # fmt: skip
-        trainer._restore(record, state, training, _named(tensors, "network."))
+        trainer._restore(record, state, tensors)
         return trainer
 
-    def _restore(
-        self,
-        record: FieldTrainingRecord,
-        state: dict[str, Any],
-        training: dict[str, Tensor],
-        average: dict[str, Tensor],
-    ) -> None:
+    def _restore(self, record: FieldTrainingRecord, state: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         self.step, self.steps, self.seconds = record.steps, state["steps"], record.seconds
         self.history = [Validation(**v) for v in record.history]
-        self.ended, self._timer, self._best = state["ended"], state["timer"], _named(training, "best.")
+        self.ended, self._timer, self._best = state["ended"], state["timer"], _named(tensors, "training.best.")
         self.final = None if state["final"] is None else Validation(**state["final"])
         self.levels = replace(self.levels, shares=tuple(state["shares"]))
         if state["typical"] is not None:
             self._typical = torch.tensor(state["typical"], device=self.device)
-        self._average.load_state_dict(average)
-        self._network.load_state_dict(_named(training, "weight."))
-        if self.step:
-            for name, weight in self._network.named_parameters():
-                moments = {key: training[f"{key}.{name}"].to(self.device) for key in ("exp_avg", "exp_avg_sq")}
-                self._optimiser.state[weight] = {"step": torch.tensor(float(self.step), device=self.device), **moments}
+        self._average.load_state_dict(_named(tensors, "network."))
+        checkpoint.restore_training(tensors, self._network, self._optimiser, self.step)
 
 
 def _named(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -279,12 +279,7 @@ class Trainer:
     def save(self, path: str | Path, force: bool = False) -> None:
         """Write the score with all that is needed to go on training. FileExistsError without ``force``."""
         tensors, record = file_contents(self.score())
-        for name, weight in self._network.named_parameters():
-            tensors[f"training.weight.{name}"] = weight
-            state = self._optimiser.state.get(weight, {})
-            for key in ("exp_avg", "exp_avg_sq"):
-                if key in state:
-                    tensors[f"training.{key}.{name}"] = state[key]
+        tensors |= checkpoint.training_tensors(self._network, self._optimiser)
         checkpoint.write(path, tensors, record | {"pending": self._pending}, force)
 
     @classmethod
@@ -303,17 +298,8 @@ class Trainer:
             raise ValueError(f"the samples differ from the {record.samples} that {path} was trained on")
         trainer.step, trainer.seconds, trainer.history = record.steps, record.seconds, record.history
         trainer._pending = header["pending"]
+        checkpoint.restore_training(tensors, trainer._network, trainer._optimiser, record.steps)
         with torch.no_grad():
-            for name, weight in trainer._network.named_parameters():
-                weight.copy_(tensors[f"training.weight.{name}"])
-                if f"training.exp_avg.{name}" in tensors:
-                    trainer._optimiser.state[weight] = {
-                        "step": torch.tensor(float(record.steps), device=trainer.device),
-                        **{
-                            key: tensors[f"training.{key}.{name}"].to(trainer.device)
-                            for key in ("exp_avg", "exp_avg_sq")
-                        },
-                    }
             for name, weight in trainer._average.named_parameters():
                 weight.copy_(tensors[f"network.{name}"])
         return trainer
