@@ -13,7 +13,7 @@ from dashboard.pages.diffusion.timeline import Places, Timeline
 from dashboard.stage import Band, Image, Line, Panel, Rule
 from dashboard.stage.series import Series
 
-FIELDS, FEWEST, LEVELS = 64, 16, 12
+FIELDS, FEWEST, LEVELS = 32, 16, 12
 """Configurations of the data that are dissolved, fewest that do, and noise levels to which they are."""
 SYMBOLS = {"kappa": "κ", "a": "a", "lam": "λ"}
 

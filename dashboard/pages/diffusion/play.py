@@ -16,7 +16,7 @@ from core.jobs import Token
 from core.samplers.ensemble import Thermalisation
 from core.statistics.format import thousands
 from dashboard.live import Live, sentence
-from dashboard.pages.diffusion.action import Implied
+from dashboard.pages.diffusion.action import Implied, implied
 from dashboard.pages.diffusion.ensembles import Request
 from dashboard.pages.diffusion.library import Stored, StoredEnsemble, stored
 from dashboard.pages.diffusion.outcome import Outcome
@@ -62,6 +62,7 @@ class PlayView:
         self.text = pn.pane.Markdown("", margin=(0, 14), sizing_mode="stretch_width")
         self.main = [self._layout()]
         self.live = Live(self._deliver, self._fail)
+        self.afterwards = Live(self._fitted, self._fail)
         self.outcome: Outcome | None = None
         self.rows: list[Row] = []
         self.implied: Implied | None = None
@@ -70,6 +71,7 @@ class PlayView:
         self._open = False
         self._asked = ""  # the setting of the present request
         shell.on_close(self.live.close)
+        shell.on_close(self.afterwards.close)
         shell.on_leave(self._left)
         state.param.watch(self._adopt, "ensemble")
         state.param.watch(self._changed, list(WATCHED))
@@ -90,6 +92,7 @@ class PlayView:
 
     def _left(self) -> None:
         self.live.cancel()
+        self.afterwards.cancel()
         if self.stage.busy:
             self._asked = ""
 
@@ -183,10 +186,6 @@ class PlayView:
                 self._progress(event)
             elif isinstance(event, Outcome):
                 self._show(event, scene)
-            elif isinstance(event, Implied):
-                self.implied = event
-                if self.state.group == "action":
-                    self._redraw()
             elif isinstance(event, TrustCheck):
                 self.controls.tell(self.outcome.score if self.outcome else None, event)
                 self.table.object = table_html(self.rows, event)
@@ -199,7 +198,6 @@ class PlayView:
         self.stage.status = f"{self._preview}, {words}" if self._preview else words
 
     def _show(self, outcome: Outcome, scene: Scene) -> None:
-        self.outcome = outcome
         self.stage.show(scene)
         count = f"{thousands(len(outcome.run.generated))} configurations"
         self._preview = "" if outcome.last else f"preview · {count}"
@@ -212,10 +210,28 @@ class PlayView:
         self.text.object = explanation(outcome)
         self.equation.object = equations(outcome.data.theory, outcome.schedule, str(self.state.solver))
         self.controls.tell(outcome.score)
+        self.outcome = outcome
+        self._fit(outcome)
+
+    def _fit(self, outcome: Outcome) -> None:
+        """Find the couplings that the score implies, once somebody looks at them: that takes as long as a short run."""
+        known = self.implied is not None and self.implied.outcome is outcome
+        if self.state.group != "action" or not outcome.last or known:
+            return
+
+        def stages(token: Token) -> Iterator[Implied]:
+            yield implied(outcome, int(self.state.seed), token)  # type: ignore[arg-type]
+
+        self.afterwards.submit(stages)
+
+    def _fitted(self, found: Implied) -> None:
+        self.implied = found
+        self._redraw()
 
     def _redraw(self, *_: Any) -> None:
         if self.outcome is not None:
             self.stage.show(self._scene(self.outcome))
+            self._fit(self.outcome)
 
     def _fail(self, error: Exception) -> None:
         self._asked = ""

@@ -15,7 +15,6 @@ from core.samplers.ensemble import Thermalisation
 from core.statistics.format import thousands
 from core.theories.phi4 import Phi4
 from dashboard.pages.diffusion import models
-from dashboard.pages.diffusion.action import Implied, implied
 from dashboard.pages.diffusion.ensembles import Ensemble, Request, make
 from dashboard.pages.diffusion.library import Stored, StoredEnsemble, load, stored
 from dashboard.pages.diffusion.outcome import Outcome, Score
@@ -29,7 +28,7 @@ CHECKED = 64
 """Paths whose weights tell what to trust."""
 
 
-Event = Thermalisation | Outcome | list[Row] | TrustCheck | Implied | str
+Event = Thermalisation | Outcome | list[Row] | TrustCheck | str
 
 
 def source(state: DiffusionState) -> Request | Stored:
@@ -78,8 +77,7 @@ BASELINES = {
 
 
 def work(state: DiffusionState, origin: Request | Stored, token: Token) -> Iterator[Event]:
-    """Reports while chains thermalise, a quick picture, the one that was asked for, its table, what to
-    trust, and the action that the score implies.
+    """Reports while chains thermalise, a quick picture, the one that was asked for, its table, what to trust.
 
     Strings say what is under way.
     """
@@ -104,7 +102,6 @@ def work(state: DiffusionState, origin: Request | Stored, token: Token) -> Itera
         score.model, data.theory, noise=noise, fields=outcome.run.generated, schedule=outcome.schedule,
         steps=min(steps, QUICK_STEPS), configs=CHECKED, token=token,
     )  # fmt: skip
-    yield implied(outcome, int(state.seed), token)  # type: ignore[arg-type]
 
 
 def made(request: Request, token: Token) -> Iterator[Thermalisation]:

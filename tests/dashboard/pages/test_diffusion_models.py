@@ -11,6 +11,7 @@ import torch
 
 from core.diffusion.field_baseline import Baseline
 from core.diffusion.field_gaussian import FieldGaussianScore
+from core.diffusion.field_generate import generate_fields
 from core.diffusion.field_model import FieldModel, FieldTrainingRecord
 from core.diffusion.field_network import FieldNetwork, NetworkConfig
 from core.diffusion.model_library import ModelLibrary
@@ -97,6 +98,21 @@ def test_the_baseline_runs_from_the_same_noise(learned, wait):
     data, gaussian, network = values(tab)
     assert gaussian == network
     assert data != network
+
+
+def test_the_network_is_what_makes_the_fields(learned, library, baselines, wait):
+    """One with weights drawn at random; its fields, made anew from the noise of the run."""
+    model = fresh([baselines[0.22]], False)
+    with torch.no_grad():
+        model.network.out.copy_(Noise(2).normal(0, tuple(model.network.out.shape), torch.float32))
+    model.save(library.path("random"))
+    tab = learned("kappa=0.22&seed=5", model="random")
+    wait(lambda: tab.table.object)
+    _, gaussian, network = values(tab)
+    assert gaussian != network
+    outcome = tab.outcome
+    made = generate_fields(model.at(), outcome.schedule, 64, noise=Noise(5).of("field/backward"))
+    assert torch.allclose(outcome.run.generated, made, atol=1e-4)
 
 
 def test_kappa_steers_the_network_without_a_new_choice(learned, wait):
