@@ -16,6 +16,7 @@ VIEWS = {
     "play": "PlayView",
     "train": "TrainView",
     "beside": "BesideView",
+    "budget": "BudgetView",
 }
 """The class of each tab, in the module of the tab's name."""
 PACKAGE = __name__.rpartition(".")[0]
