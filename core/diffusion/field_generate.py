@@ -3,6 +3,11 @@
 The backward process starts from its prior at the schedule's end. Its times lie on a grid down to the level ``lowest``,
 the last at which the score is asked; an exponential solver takes its last step from there to t = 0, which is exact for
 the Gaussian part, so that no noise of that level is left on the sites. The other solvers end at ``lowest``.
+
+The default, 30 steps of the third-order exponential solver on the ``log-sigma`` grid, was chosen by
+``tests/benchmarks/test_field_steps.py``: near the critical point of φ⁴ it stays within a quarter of the statistical
+error of 10⁴ configurations for ⟨φ²⟩, action density and |M|, where second order on the ``karras`` grid is off by up to
+one and a half.
 """
 
 from __future__ import annotations
