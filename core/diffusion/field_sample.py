@@ -225,7 +225,7 @@ def sample(
         x = made.fields[0]
         check = trust_check(
             bound.score, bound.theory, noise=noise, fields=x, schedule=schedule, steps=_steps(request),
-            configs=request.check, device=str(where), token=token,
+            grid=request.grid, configs=request.check, device=str(where), token=token,
         )  # fmt: skip
         if check.level == "amber":
             warnings.append(check.sentence)
@@ -282,7 +282,7 @@ def _paths(request: SampleRequest, bound: Bound, schedule: Schedule, device: str
     paths = path_proposal(
         bound.score, bound.theory, schedule, steps=steps, grid=request.grid, prior=request.prior, device=device
     )
-    return _Proposals(paths.propose, steps)
+    return _Proposals(paths.propose, len(paths.times) - 1)
 
 
 def _flow(request: SampleRequest, bound: Bound, schedule: Schedule, device: str, exact: bool) -> _Proposals:

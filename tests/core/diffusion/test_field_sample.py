@@ -10,7 +10,7 @@ from scipy.integrate import quad
 
 from core import jobs
 from core.contracts import Cancelled
-from core.diffusion import field_generate
+from core.diffusion import field_generate, field_sample
 from core.diffusion.field_gaussian import FieldGaussianScore
 from core.diffusion.field_sample import CORRECTIONS, SampleRequest, sample
 from core.diffusion.field_source import Bound, bind
@@ -284,3 +284,12 @@ def test_progress_reaches_the_end():
 def test_what_does_not_fit_into_memory_is_refused_at_once(correction):
     with pytest.raises(MemoryError, match=r"configurations of 64 sites take .* PB of memory, this computer has"):
         sample(SampleRequest(10**13, correction=correction), EXACT)
+
+
+def test_pieces_of_proposals_make_the_same_chains(monkeypatch):
+    request = SampleRequest(300, correction="path", seed=8)
+    whole = sample(request, EXACT)
+    monkeypatch.setattr(field_sample, "_PIECE", 64 * 37)
+    pieces = sample(request, EXACT)
+    assert torch.equal(whole.fields, pieces.fields)
+    np.testing.assert_array_equal(whole.log_weight, pieces.log_weight)
