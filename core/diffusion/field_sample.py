@@ -348,8 +348,8 @@ def _require_memory(request: SampleRequest, sites: int) -> None:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if numbers * sites > memory:
         raise MemoryError(
-            f"{request.configs} configurations of {sites} sites take {in_bytes(numbers * sites)} of memory, this computer "
-            f"has {in_bytes(memory)}; make several ensembles with seeds of their own"
+            f"{request.configs} configurations of {sites} sites take {in_bytes(numbers * sites)} of memory, this "
+            f"computer has {in_bytes(memory)}; make several ensembles with seeds of their own"
         )
 
 
