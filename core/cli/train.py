@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # The names are spelled out here because asking the engine for them would import torch.
 THEORIES = ("phi4",)
-PRESETS = ("small", "large")
+PRESETS = ("small", "large", "flow")
 TARGETS = ("auto", "dsm", "tsm")
 LEVELS = ("uniform", "adaptive")
 CONFIG = ("steps", "minutes", "batch", "rate", "target", "levels", "patience", "mixed", "compiled")
@@ -67,7 +67,7 @@ def add_to(commands) -> None:
     length = group.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=positive, metavar="X", help=f"how long to train (default {MINUTES:g})")
     length.add_argument("--steps", type=whole_number, metavar="N", help="how many steps to train")
-    add("--preset", choices=PRESETS, help="size of the network (default small)")
+    add("--preset", choices=PRESETS, help="network: flow is one of one block, with a cheap divergence (default small)")
     add("--target", choices=TARGETS, help="dsm: from data alone; tsm: with the known action; default auto: if known")
     add("--levels", choices=LEVELS, help="density of the noise levels in log σ̃ (default uniform)")
     add("--batch", type=whole_number, metavar="N", help="configurations in a step (default 64)")

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.cli import main
+from core.cli import main, train
+from core.diffusion.field_config import LEVELS, TARGETS
 from core.diffusion.field_gaussian import FieldGaussianScore
 from core.diffusion.field_model import FieldModel
+from core.diffusion.field_network import PRESETS
 from core.noise import Noise
 from core.theories.phi4 import Phi4
 
@@ -47,6 +49,10 @@ def refused(capsys, *words):
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     return error
+
+
+def test_the_names_are_those_of_the_engine():
+    assert (tuple(PRESETS), TARGETS, LEVELS) == (train.PRESETS, train.TARGETS, train.LEVELS)
 
 
 def test_json_is_one_object_with_the_promised_keys(capsys, tmp_path, array):
