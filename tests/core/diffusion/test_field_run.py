@@ -101,7 +101,8 @@ def test_every_frame_of_both_legs_is_predicted(solver, name):
     for prediction, values in ((run.prediction_structure, exact), (run.prediction_correlator, there)):
         assert np.all(np.abs(prediction.value - values) < SIGMAS * prediction.error)
     norm = run.backward.score_norm
-    np.testing.assert_allclose(run.score_prediction[:-1] ** -2, exact[::-1][:-1], rtol=1e-9)
+    last = float(schedule.f(run.times[-2])) ** 2 * along_axes(FREE.full) + float(schedule.xi(run.times[-2]))
+    np.testing.assert_allclose(run.score_prediction**-2, np.vstack([exact[::-1][:-1], last]), rtol=1e-9)
     assert np.all(np.abs(norm.value - run.score_prediction) < SIGMAS * norm.error)
     assert np.isnan(run.forward.score_norm.value).all()
     assert run.momenta.shape == (5,)
