@@ -21,18 +21,16 @@ from dashboard.pages.diffusion.beside_scene import CLOCKS, beside_scene
 from dashboard.pages.diffusion.beside_texts import sentence, table_html
 from dashboard.pages.diffusion.ensembles import Request
 from dashboard.pages.diffusion.library import Stored, load
+from dashboard.pages.diffusion.outcome import Score
 from dashboard.pages.diffusion.state import SHOWN, DiffusionState
 from dashboard.pages.diffusion.tab_sidebar import TabSidebar
+from dashboard.pages.diffusion.tab_state import SHARED, prepared
 from dashboard.pages.diffusion.table import TABLE_CSS
-from dashboard.pages.diffusion.work import Score, made, score_of, source
+from dashboard.pages.diffusion.work import made, score_of
 from dashboard.shell import Shell
 from dashboard.stage import Scene, Stage
 from dashboard.widgets import controls
 
-WATCHED = (
-    "kappa", "lam", "L", "model", "score", "baseline", "ensemble", "configurations", "sweeps", "seed", "fit_level",
-    "schedule", "sigma", "beta_min", "beta_max", "drawn", "keep_variance", "solver", "grid", "steps", "paths", "prior",
-)  # fmt: skip
 OWN = ("epsilon", "duration", "runs")
 LABELS = {"epsilon": "Langevin step ε", "duration": "Langevin steps", "runs": "Runs of the diffusion process"}
 QUICK = 16
@@ -113,7 +111,7 @@ class BesideView:
         self.live = Live(self._deliver, self._fail)
         shell.on_close(self.live.close)
         shell.on_leave(self._left)
-        state.param.watch(self._changed, list(WATCHED))
+        state.param.watch(self._changed, list(SHARED))
         self.own.param.watch(self._changed, list(OWN))
         state.param.watch(self._redraw, "shown")
         self.own.param.watch(partial(self._redraw, rewind=True), "clock")
@@ -151,17 +149,14 @@ class BesideView:
             self.refresh()
 
     def _setting(self) -> str:
-        return repr([*(getattr(self.state, n) for n in WATCHED), *(getattr(self.own, n) for n in OWN)])
+        return repr([*(getattr(self.state, n) for n in SHARED), *(getattr(self.own, n) for n in OWN)])
 
     def refresh(self) -> None:
         """Make what the state asks for."""
         self._asked = self._setting()
-        state = DiffusionState(**{name: getattr(self.state, name) for name in WATCHED})  # what the worker reads
         own = float(self.own.epsilon), int(self.own.duration), int(self.own.runs)  # type: ignore[arg-type]
         try:
-            origin = source(state)
-            if state.schedule == "drawn":
-                state.make_schedule()
+            state, origin = prepared(self.state)
         except (ValueError, OSError) as problem:
             self.live.cancel()
             self._fail(problem)

@@ -22,16 +22,16 @@ from dashboard.live import sentence as sentence_of
 from dashboard.pages.diffusion.budget_texts import TABLE_CSS, UNITS, sentence, table_html
 from dashboard.pages.diffusion.ensembles import Request
 from dashboard.pages.diffusion.library import Stored, load
+from dashboard.pages.diffusion.outcome import Score
 from dashboard.pages.diffusion.state import DiffusionState
-from dashboard.pages.diffusion.tab_sidebar import ABSENT, TabSidebar
-from dashboard.pages.diffusion.work import Score, made, score_of, source
+from dashboard.pages.diffusion.tab_sidebar import TabSidebar
+from dashboard.pages.diffusion.tab_state import ABSENT, SHARED, prepared
+from dashboard.pages.diffusion.work import made, score_of
 from dashboard.shell import Shell
 from dashboard.widgets import control
 
-WATCHED = (
-    "kappa", "lam", "L", "model", "score", "baseline", "ensemble", "configurations", "sweeps", "seed", "fit_level",
-    "schedule", "sigma", "beta_min", "beta_max", "drawn", "keep_variance", "solver", "grid", "steps", "prior",
-)  # fmt: skip
+BUDGETED = tuple(name for name in SHARED if name != "paths")
+"""What a budget depends on; it has its own number of paths."""
 QUICK, QUICK_REFERENCE = 32, 60
 """Paths of the first table, and steps of the process that it takes as exact."""
 REFERENCE = 150
@@ -134,7 +134,7 @@ class BudgetView:
         self.live = Live(self._deliver, self._fail)
         shell.on_close(self.live.close)
         shell.on_leave(self._left)
-        state.param.watch(self._changed, list(WATCHED))
+        state.param.watch(self._changed, list(BUDGETED))
         self.own.param.watch(self._changed, "budget_paths")
         self.own.param.watch(self._draw, "unit")
         shell.param.watch(self._draw, "dark")
@@ -171,7 +171,7 @@ class BudgetView:
             self.refresh()
 
     def _setting(self) -> str:
-        return repr([*(getattr(self.state, name) for name in WATCHED), self.own.budget_paths])
+        return repr([*(getattr(self.state, name) for name in BUDGETED), self.own.budget_paths])
 
     def _pressed(self, *_: Any) -> None:
         if self._busy:
@@ -193,11 +193,8 @@ class BudgetView:
     def refresh(self) -> None:
         """Make the budget of the present settings."""
         self._asked = self._setting()
-        state = DiffusionState(**{name: getattr(self.state, name) for name in WATCHED})  # what the worker reads
         try:
-            origin = source(state)
-            if state.schedule == "drawn":
-                state.make_schedule()
+            state, origin = prepared(self.state)
         except (ValueError, OSError) as problem:
             self.live.cancel()
             self._fail(problem)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -18,7 +17,7 @@ from core.statistics.format import thousands
 from dashboard.live import Live, sentence
 from dashboard.pages.diffusion.action import Implied, implied
 from dashboard.pages.diffusion.ensembles import Request
-from dashboard.pages.diffusion.library import Stored, StoredEnsemble, stored
+from dashboard.pages.diffusion.library import Stored, StoredEnsemble
 from dashboard.pages.diffusion.outcome import Outcome
 from dashboard.pages.diffusion.rows import Row
 from dashboard.pages.diffusion.scene import run_scene, thermalising_scene
@@ -73,10 +72,8 @@ class PlayView:
         shell.on_close(self.live.close)
         shell.on_close(self.afterwards.close)
         shell.on_leave(self._left)
-        state.param.watch(self._adopt, "ensemble")
         state.param.watch(self._changed, list(WATCHED))
         state.param.watch(self._redraw, list(LOOKS))
-        self._adopt()
 
     def open(self) -> None:
         """The tab has come to the front: its run goes on, where it is not there yet."""
@@ -118,16 +115,6 @@ class PlayView:
             color="primary",
             sx={"& .MuiToggleButton-root": {"whiteSpace": "nowrap", "py": "4px", "fontSize": "13px"}},
         )
-
-    def _adopt(self, *_: Any) -> None:
-        """Take the couplings of an ensemble of the library, as far as the controls reach."""
-        if not self.state.ensemble:
-            return
-        with suppress(ValueError, OSError), pn.io.hold():
-            theory = stored(str(self.state.ensemble)).theory
-            for name, value in (("kappa", theory.kappa), ("lam", theory.lam), ("L", theory.event[0])):
-                with suppress(ValueError):
-                    setattr(self.state, name, value)
 
     def _changed(self, *_: Any) -> None:
         if self._open:

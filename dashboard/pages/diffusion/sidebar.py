@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from contextlib import suppress
 from typing import Any
 
 import panel as pn
@@ -10,6 +11,7 @@ import panel_material_ui as pmui
 
 from core.diffusion.trust import TrustCheck
 from dashboard.pages.diffusion import library, models
+from dashboard.pages.diffusion.library import stored
 from dashboard.pages.diffusion.outcome import Score
 from dashboard.pages.diffusion.state import LABELS, PRESETS, DiffusionState
 from dashboard.pages.process import LABELS as PROCESS_LABELS
@@ -37,6 +39,8 @@ class Sidebar:
         self.presets = [self._preset(name, kappa) for name, kappa in PRESETS.items()]
         self.cards = self._cards()
         state.param.watch(self.arrange, ["fit_level", "schedule", "ensemble", "model", "score", "correction", "lam"])
+        state.param.watch(self._adopt, "ensemble")
+        self._adopt()
         self.arrange()
 
     def _cards(self) -> list[Any]:
@@ -70,6 +74,16 @@ class Sidebar:
 
         button.on_click(pressed)
         return button
+
+    def _adopt(self, *_: Any) -> None:
+        """Take the couplings of an ensemble of the library, as far as the controls reach."""
+        if not self.state.ensemble:
+            return
+        with suppress(ValueError, OSError), pn.io.hold():
+            theory = stored(str(self.state.ensemble)).theory
+            for name, value in (("kappa", theory.kappa), ("lam", theory.lam), ("L", theory.event[0])):
+                with suppress(ValueError):
+                    setattr(self.state, name, value)
 
     def arrange(self, *_: Any) -> None:
         """A fitted schedule needs no strength, a drawn one cannot be fitted, an ensemble brings its couplings."""

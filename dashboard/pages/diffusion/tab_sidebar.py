@@ -7,13 +7,11 @@ from typing import Any
 import panel_material_ui as pmui
 
 from core.diffusion.trust import TrustCheck
+from dashboard.pages.diffusion.outcome import Score
 from dashboard.pages.diffusion.sidebar import Sidebar, light
 from dashboard.pages.diffusion.state import DiffusionState
-from dashboard.pages.diffusion.work import Score
+from dashboard.pages.diffusion.tab_state import ABSENT
 from dashboard.shell import Shell
-
-ABSENT = ("correction", "correction_steps")
-"""Controls that act on nothing here."""
 
 
 class TabSidebar(Sidebar):
