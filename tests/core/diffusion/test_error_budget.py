@@ -116,12 +116,12 @@ def test_columns_add_up_to_the_total():
 
 
 def test_correlations_of_the_data_count_in_the_errors():
-    # 500 independent configurations, each eight times in a row: the error of the mean is that of 500.
-    chains = DATA[:500].repeat_interleave(8, dim=0).reshape(50, 80, 8, 8)
+    # 100 independent configurations, each forty times in a row: the error of the mean is that of 100.
+    chains = DATA[:100].repeat_interleave(40, dim=0).reshape(10, 400, 8, 8)
     found = error_budget(FREE, chains, schedule(), theory=THEORY, n=256, reference_steps=30, steps=5)
-    phi2_of = DATA[:500].double().square().flatten(1).mean(1).numpy()
-    expected = phi2_of.std(ddof=1) / np.sqrt(500)
-    assert found.data.error[found.names.index("phi2")] == pytest.approx(expected, rel=0.35)  # blind: a third of it
+    phi2_of = DATA[:100].double().square().flatten(1).mean(1).numpy()
+    expected = phi2_of.std(ddof=1) / np.sqrt(100)
+    assert found.data.error[found.names.index("phi2")] == pytest.approx(expected, rel=0.4)  # blind: a third of it
     assert found.data_n == 4000
 
 

@@ -110,15 +110,17 @@ def test_one_network_serves_every_schedule(kappa):
     schedules = {name: schedule_reaching(name, last) for name in ("ve", "vp", "cosine")} | {"drawn": drawn(last)}
     for schedule in schedules.values():
         assert float(schedule.sigma(schedule.t_max)) == pytest.approx(last, rel=1e-6)
-    # With steps at the same noise levels the paths are the same; with steps uniform in t they are taken elsewhere.
-    for grid, steps, allowed in (("karras", 30, 0.1), ("log", 100, 1.0)):
-        found = {name: generated(score, s, n, grid=grid, steps=steps) for name, s in schedules.items()}
-        for name in OBSERVABLES:
-            first = found["ve"].observables[name]
-            values = {key: (f.observables[name].value - first.value) / first.error for key, f in found.items()}
-            print(f"κ = {kappa}, {grid}, {TITLES[name]}: {values} σ from VE")
-            for key, deviation in values.items():
-                assert abs(deviation) < allowed * math.sqrt(2), (grid, name, key)
+    first = generated(score, schedules["ve"], n, grid="karras", steps=30)
+    # With steps at the same noise levels the paths are the same. Steps uniform in t are at other levels for each; those
+    # of the cosine schedule, whose g diverges at its end, would all lie below the level where the sign is decided.
+    elsewhere = dict.fromkeys(schedules, ("uniform", 100)) | {"cosine": ("karras", 60)}
+    for name, schedule in schedules.items():
+        for (grid, steps), allowed in ((("karras", 30), 0.1), (elsewhere[name], 1.0)):
+            found = generated(score, schedule, n, grid=grid, steps=steps)
+            off = {key: found.observables[key].value - first.observables[key].value for key in OBSERVABLES}
+            off = {key: value / first.observables[key].error / math.sqrt(2) for key, value in off.items()}
+            print(f"κ = {kappa}, {name}, {steps} steps, {grid}: {off} σ from VE")
+            assert max(map(abs, off.values())) < allowed, (name, grid)
 
 
 @pytest.mark.parametrize("kappa", KAPPAS)
