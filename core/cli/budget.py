@@ -47,7 +47,7 @@ def add_to(commands) -> None:
     process = parser.add_argument_group("the process that is taken apart")
     process.add_argument("--steps", type=whole_number, metavar="N", help="steps (default 30)")
     process.add_argument("--solver", help="integrator (default exponential)")
-    process.add_argument("--grid", help="grid of the times (default karras)")
+    process.add_argument("--grid", help="grid of the times (default log-sigma)")
     process.add_argument("--schedule", default="ve", help="ve, vp, vp-linear or cosine, to the level that F needs")
     process.add_argument("--prior", choices=("matched", "noise"), default="matched", help="default: matched")
     process.add_argument("--lowest", type=positive, metavar="σ", help="noise level at which it asks the score last")
