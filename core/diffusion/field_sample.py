@@ -46,8 +46,10 @@ Tensor = torch.Tensor
 CORRECTIONS = ("none", *STEPS_OF_A_CHAIN, *CHAINS)
 CORRECTION_STEPS = {"mala": 20, "hmc": 5}
 """Steps of the correction unless told otherwise."""
-FLOW_STEPS = 64
-"""Runge–Kutta steps of ``metropolis`` unless told otherwise: ``steps`` of the others do not suffice for log q."""
+CHAIN_STEPS = {"path": 60, "metropolis": 64}
+"""``steps`` of these unless told otherwise. Paths of φ⁴ at κ = 0.27, L = 32 with a trained network had an effective
+sample size of 0.11, 0.29, 0.51 at 30, 60, 120 steps; a configuration independent of the last cost about as much at 30
+as at 60. ``metropolis`` counts Runge–Kutta steps."""
 MOST_CHAINS, FEWEST_DRAWS = 16, 64
 """Chains that are chosen automatically, and configurations that each should have at least."""
 DROPPED = 0.1
@@ -354,7 +356,7 @@ def _require_memory(request: SampleRequest, sites: int) -> None:
 
 
 def _steps(request: SampleRequest) -> int:
-    return request.steps or (FLOW_STEPS if request.correction == "metropolis" else STEPS)
+    return request.steps or CHAIN_STEPS.get(request.correction, STEPS)
 
 
 def _warnings(
