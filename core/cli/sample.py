@@ -53,11 +53,9 @@ def add_to(commands) -> None:
     process.add_argument("--solver", choices=SOLVERS, help="integrator (default exponential)")
     process.add_argument("--grid", choices=models.GRIDS, help="where the steps lie (default log-sigma)")
     process.add_argument(
-        "--steps",
-        type=whole_number,
-        metavar="N",
+        "--steps", type=whole_number, metavar="N",
         help="steps (default 30; 60 for path, 64 of Runge–Kutta for metropolis)",
-    )
+    )  # fmt: skip
     exactness = parser.add_argument_group("correction")
     exactness.add_argument("--correct", choices=CORRECTIONS, default="none", help="correction (default none)")
     exactness.add_argument("--correct-steps", type=whole_number, metavar="N", help="its steps (mala 20, hmc 5)")
