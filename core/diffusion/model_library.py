@@ -6,8 +6,10 @@ The folder is ``models`` in the user's data folder, or in the one that the envir
 from __future__ import annotations
 
 import shutil
+from functools import lru_cache
 from pathlib import Path
 
+from core.diffusion import checkpoint
 from core.ensembles.library import Library, default_folder
 from core.store import atomic_path
 
@@ -39,6 +41,11 @@ class ModelLibrary:
                 continue
         return [path for _, _, path in sorted(found)]
 
+    def unfinished(self) -> dict[str, tuple[int, int]]:
+        """Models whose training was interrupted: the step that each has reached, and how many were planned."""
+        found = {path.stem: _unfinished(path, path.stat().st_mtime) for path in self.list()}
+        return {name: steps for name, steps in found.items() if steps is not None}
+
     def free_name(self, wanted: str) -> str:
         """``wanted``, or with a number behind it if that name is taken. ValueError for an unsafe name."""
         number, name = 1, wanted
@@ -63,3 +70,14 @@ class ModelLibrary:
         if not path.exists():
             raise FileNotFoundError(f"the library has no model {name!r}")
         path.unlink()
+
+
+@lru_cache(maxsize=256)
+def _unfinished(path: Path, modified: float) -> tuple[int, int] | None:
+    try:
+        _, header = checkpoint.read(path)
+        step, trainer = int(header["training"]["steps"]), header["trainer"]
+        steps = int(trainer["steps"] or 0)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return (step, steps) if step < steps and not trainer["ended"] else None

@@ -37,7 +37,7 @@ from core.diffusion.training_messages import (
     Saved,
     Table,
 )
-from core.diffusion.training_request import TrainingRequest
+from core.diffusion.training_request import Continuation, TrainingRequest
 from core.diffusion.training_worker import train
 from core.store import atomic_path
 
@@ -46,6 +46,7 @@ log = logging.getLogger(__name__)
 State = Literal["waiting", "preparing", "training", "paused", "stopping", "finished", "failed", "cancelled"]
 OVER: tuple[State, ...] = ("finished", "failed", "cancelled")
 MOST_WAITING = 8
+Request = TrainingRequest | Continuation
 Watcher = Callable[["Job"], None]
 KEPT = 20
 """Trainings that are over and can still be looked at."""
@@ -61,12 +62,12 @@ class Job:
     checkpoint in the library.
     """
 
-    def __init__(self, jobs: TrainingJobs, number: int, request: TrainingRequest, path: Path) -> None:
+    def __init__(self, jobs: TrainingJobs, number: int, request: Request, path: Path) -> None:
         self.id, self.request, self.path = str(number), request, path
         self.state: State = "waiting"
         self.preparing = Preparing(0, 1)
         self.begun: Begun | None = None
-        self.progress = Progress(0, request.steps, 0.0)
+        self.progress = Progress(0, None, 0.0)
         self.history: tuple[Validation, ...] = ()
         self.pictures: Pictures | None = None
         self.table: Table | None = None
@@ -111,11 +112,12 @@ class Job:
         self._set(state="stopping")
 
     def cancel(self) -> None:
-        """End it at once and drop its checkpoint. Nothing happens where it is over."""
+        """End it at once and drop its checkpoint, unless it went on from it. Nothing happens where it is over."""
         with self._changed:
             if self.over:
                 return
-            self._set(state="cancelled", why="Cancelled, and nothing was kept.")
+            kept = "what it had begun with" if isinstance(self.request, Continuation) else "nothing"
+            self._set(state="cancelled", why=f"Discarded; {kept} was kept.")
             process = self._process
         if process is not None:
             process.kill()
@@ -177,7 +179,7 @@ class Job:
         for rest in self.path.parent.glob(f".{glob.escape(self.path.name)}.*.tmp"):  # of a checkpoint cut short
             rest.unlink(missing_ok=True)
         with self._changed:
-            if self.state == "cancelled":
+            if self.state == "cancelled" and not isinstance(self.request, Continuation):
                 self.path.unlink(missing_ok=True)
             elif not self.over:
                 self._set(state="failed", error=_died(self._process.exitcode, self.path, self.saved))
@@ -261,19 +263,23 @@ class TrainingJobs:
         self._count = 0
         self._lock = threading.RLock()
 
-    def start(self, request: TrainingRequest, name: str = "") -> Job:
+    def start(self, request: Request, name: str = "") -> Job:
         """Begin a training, or put it at the end of the queue. ``name`` is that of the model in the library.
 
-        Without a name one is made. Raises ValueError for a bad name and where too many wait, FileExistsError for a
-        name that is taken.
+        Without a name one is made; one that goes on keeps its own. Raises ValueError for a bad name and where too many
+        wait, FileExistsError for a name that is taken.
         """
         with self._lock:
             waiting = [job for job in self._jobs.values() if job.state == "waiting"]
             if len(waiting) >= MOST_WAITING:
                 raise ValueError(f"{MOST_WAITING} trainings wait already; cancel one of them, or come back later")
             busy = {job.path for job in self._jobs.values() if not job.over}
-            path = self.library.path(name.strip()) if name.strip() else self._free(request.name, busy)
-            if path.exists() or path in busy:
+            if isinstance(request, Continuation):
+                path, taken = request.checkpoint, request.checkpoint in busy
+            else:
+                path = self.library.path(name.strip()) if name.strip() else self._free(request.name, busy)
+                taken = path.exists() or path in busy
+            if taken:
                 raise FileExistsError(f"the model {path.stem!r} is there already; choose another name")
             self._count += 1
             job = self._jobs[str(self._count)] = Job(self, self._count, request, path)

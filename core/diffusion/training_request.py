@@ -87,3 +87,15 @@ class TrainingRequest:
         """A few words that say what is trained, fit for a file name."""
         source = self.data.name if isinstance(self.data, LiveSampler) else self.data.stem
         return f"{source} {self.preset}"
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """A training that was interrupted, to be taken to its end; its checkpoint knows all the rest."""
+
+    checkpoint: Path
+
+    @property
+    def name(self) -> str:
+        """That of the model."""
+        return self.checkpoint.stem

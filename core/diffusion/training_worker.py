@@ -29,7 +29,7 @@ from core.diffusion.training_messages import (
     Progress,
     Saved,
 )
-from core.diffusion.training_request import TrainingRequest
+from core.diffusion.training_request import Continuation, TrainingRequest
 from core.diffusion.training_watch import Watch
 from core.jobs import Token
 from core.noise import Noise
@@ -45,7 +45,7 @@ SAVE_EVERY = 60.0
 """Seconds of work that a crash may cost."""
 
 
-def train(request: TrainingRequest, path: Path, connection: Connection) -> None:
+def train(request: TrainingRequest | Continuation, path: Path, connection: Connection) -> None:
     """Train, with checkpoints at ``path``, and send messages until the last one says how it ended.
 
     Training ends, with a checkpoint, when the other side is gone or terminates this process.
@@ -118,19 +118,16 @@ class Orders:
 class _Run:
     """One training: the trainer, and what is looked at between its steps."""
 
-    def __init__(self, request: TrainingRequest, path: Path, orders: Orders) -> None:
+    def __init__(self, request: TrainingRequest | Continuation, path: Path, orders: Orders) -> None:
         self.path, self.orders = path, orders
-        config = FieldTrainingConfig(request.steps, request.minutes, target=request.target)
-        if request.batch is not None:
-            config = replace(config, batch=request.batch)
-        if request.rate is not None:
-            config = replace(config, rate=request.rate)
-        source = _source(request, orders)
-        law = source.laws[len(source.laws) // 2]
-        threads = request.threads or quickest_threads(law, request.preset, config.batch, max(1, cores() - 1))
-        self.trainer = FieldTrainer(source, config, request.preset, request.seed, request.device, threads)
+        if isinstance(request, Continuation):
+            self.trainer = FieldTrainer.load(request.checkpoint)
+        else:
+            self.trainer = _trainer(request, orders)
+        laws = self.trainer.source.laws
+        law = laws[len(laws) // 2]
         assert law.theory is not None
-        self.watch = Watch(law.theory, law.held_out, Noise(request.seed, "training"))
+        self.watch = Watch(law.theory, law.held_out, Noise(self.trainer.seed, "training"))
         self._due = {self._picture: _Due(PICTURE_EVERY), self._table: _Due(TABLE_EVERY), self._save: _Due(SAVE_EVERY)}
 
     def run(self) -> Ended:
@@ -141,15 +138,19 @@ class _Run:
         orders.send(
             Begun(source.sentence(), trainer.levels_sentence, source.warnings, parameters, where, trainer.target)
         )
+        for validation in trainer.history:  # of a run that goes on
+            orders.send(validation)
         trainer.run(callback=self._between_steps, token=orders.token)
         if trainer.step == 0:
             raise Cancelled
-        complete = trainer.finished
+        asked = orders.token.cancelled
         self._save()
         with suppress(Cancelled):
             self._picture(orders.nobody)
             self._table(orders.nobody)
-        words = trainer.ended or ("All steps are done." if complete else "Stopped on request.")
+        words = trainer.ended or ("All steps are done." if trainer.finished else "The time is up.")
+        if asked and not trainer.finished:
+            words = "Stopped on request."
         return Ended(f"{words} The network is in the library as “{self.path.stem}”.")
 
     def _between_steps(self, progress: TrainingProgress) -> None:
@@ -203,6 +204,17 @@ class _Due:
     def done(self, seconds: float) -> None:
         """It has happened, and took so long."""
         self._next = time.monotonic() + max(self._every, seconds / SHARE)
+
+
+def _trainer(request: TrainingRequest, orders: Orders) -> FieldTrainer:
+    config = FieldTrainingConfig(request.steps, request.minutes, target=request.target)
+    if request.batch is not None:
+        config = replace(config, batch=request.batch)
+    if request.rate is not None:
+        config = replace(config, rate=request.rate)
+    source = _source(request, orders)
+    threads = request.threads or quickest_threads(source.laws[0], request.preset, config.batch, max(1, cores() - 1))
+    return FieldTrainer(source, config, request.preset, request.seed, request.device, threads)
 
 
 def _source(request: TrainingRequest, orders: Orders) -> FieldSource:

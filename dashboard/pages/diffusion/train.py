@@ -15,7 +15,7 @@ from core.diffusion.training_jobs import Job, trainings
 from core.jobs import Token, request_pool
 from dashboard import style
 from dashboard.live import Live, sentence
-from dashboard.pages.diffusion.train_form import NAMES, OF_THE_SAMPLER, TrainSettings, choices, request_of
+from dashboard.pages.diffusion.train_form import NAMES, OF_THE_SAMPLER, TrainSettings, choices, goes_on, request_of
 from dashboard.pages.diffusion.train_scene import training_scene
 from dashboard.pages.diffusion.train_texts import about, progress_words, table_html, title_of
 from dashboard.shell import Shell
@@ -80,7 +80,7 @@ class TrainView:
         self.live = Live(self._deliver, self._fail)
         self._open = False
         self._on_clicks()
-        settings.param.watch(self._arrange, ["data", "length", "low", "high"])
+        settings.param.watch(self._arrange, ["data", "length"])
         self.jobs.watch(self._notice)
         shell.on_close(self.close)
         self._arrange()
@@ -110,7 +110,7 @@ class TrainView:
         except (ValueError, OSError) as problem:
             self.say("error", sentence(problem))
             return
-        self.settings.called = ""
+        self.settings.param.update(called="", data="" if goes_on(self.settings) else self.settings.data)
         ahead = self.jobs.ahead(job)
         self.say(
             "info",
@@ -150,6 +150,8 @@ class TrainView:
             self.job = job
         if job is self.job:
             self._show(job)
+            if job.over:
+                self.settings.param["data"].objects = choices()
 
     def _show(self, job: Job | None) -> None:
         """Bring everything but the picture up to date."""
@@ -235,12 +237,13 @@ class TrainView:
 
     def _arrange(self, *_: Any) -> None:
         """Show the controls that the data and the length have."""
-        live = not self.settings.data
+        begun = goes_on(self.settings)
+        hidden = set(OF_THE_SAMPLER) if self.settings.data else set()
+        hidden |= {"steps" if self.settings.length == "minutes" else "minutes"}
         with pn.io.hold():
-            for name in OF_THE_SAMPLER:
-                self.widgets[name].visible = live
-            self.widgets["minutes"].visible = self.settings.length == "minutes"
-            self.widgets["steps"].visible = self.settings.length == "steps"
+            for name, widget in self.widgets.items():
+                widget.visible = name == "data" or not (begun or name in hidden)
+            self.start.label = "Go on" if begun else "Train"
 
     def _sidebar(self) -> list[Any]:
         w = self.widgets

@@ -6,11 +6,15 @@ from contextlib import suppress
 
 import param
 
-from core.diffusion.training_request import LiveSampler, TrainingRequest
+from core.diffusion.model_library import ModelLibrary
+from core.diffusion.training_jobs import trainings
+from core.diffusion.training_request import Continuation, LiveSampler, TrainingRequest
 from core.ensembles.library import Library
-from core.statistics.format import NARROW_SPACE
+from core.statistics.format import NARROW_SPACE, thousands
 
 LIVE = "Live sampler, always fresh"
+GO_ON = "model:"
+"""How the choice of an interrupted training begins; no name of an ensemble holds a colon."""
 NAMES = {
     "data": "Data",
     "low": "κ from",
@@ -78,14 +82,26 @@ class TrainSettings(param.Parameterized):
 
 
 def choices() -> dict[str, str]:
-    """What can be learned from: the sampler, or an ensemble of the library on a lattice in two dimensions."""
+    """What can be learned from: the sampler, or an ensemble of the library on a lattice in two dimensions; or a
+    training that was interrupted."""
     entries = (entry for entry in Library().list() if not entry.problem and len(entry.shape) == 2)
-    return {LIVE: ""} | {entry.name: entry.name for entry in entries}
+    under_way = {job.title for job in trainings().jobs() if not job.over}
+    begun = {
+        f"Go on with {name}, step {thousands(step)} of {thousands(steps)}": GO_ON + name
+        for name, (step, steps) in ModelLibrary().unfinished().items()
+        if name not in under_way
+    }
+    return {LIVE: ""} | {entry.name: entry.name for entry in entries} | begun
 
 
-def request_of(settings: TrainSettings, device: str = "auto") -> TrainingRequest:
+def request_of(settings: TrainSettings, device: str = "auto") -> TrainingRequest | Continuation:
     """The training that is asked for. ValueError with a sentence, naming the field, for what cannot be."""
     s = settings
+    if goes_on(s):
+        checkpoint = ModelLibrary().path(str(s.data).removeprefix(GO_ON))
+        if not checkpoint.exists():
+            raise ValueError(f"the library has no model {checkpoint.stem!r} any more")
+        return Continuation(checkpoint)
     if s.data:
         data = Library().path(str(s.data))
         if not data.exists():
@@ -107,6 +123,11 @@ def request_of(settings: TrainSettings, device: str = "auto") -> TrainingRequest
         seed=int(s.seed),  # type: ignore[arg-type]
         device=device,
     )
+
+
+def goes_on(settings: TrainSettings) -> bool:
+    """Whether a training that was interrupted is to be taken up again."""
+    return str(settings.data).startswith(GO_ON)
 
 
 def _number(field: str, text: str) -> float | None:

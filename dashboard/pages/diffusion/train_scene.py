@@ -14,7 +14,7 @@ from core.diffusion.training_messages import Pictures
 from core.statistics.format import thousands
 from dashboard.stage import Image, Line, Panel, Rule, Scene
 
-COLOURS = ("k1", "k2", "k3", "k6", "k5", "k4", "k8", "k7")
+COLOURS = ("k1", "k2", "k3", "k6", "k5", "k4", "k8", "exact")
 """Of the bands, in the order of the rainbow from the lowest noise to the highest."""
 NOTHING = 1e-4
 """Nats around 0 in which the axis is linear at least."""

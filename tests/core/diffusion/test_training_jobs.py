@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 from core.diffusion.field_model import FieldModel
-from core.diffusion.field_training import FieldTrainer
 from core.diffusion.model_library import ModelLibrary
 from core.diffusion.training_jobs import Pace, TrainingJobs
-from core.diffusion.training_request import TrainingRequest
+from core.diffusion.training_request import Continuation, TrainingRequest
 from core.ensembles.make import make_ensemble
 from core.ensembles.request import EnsembleRequest
 from core.theories.phi4 import Phi4
@@ -160,7 +159,20 @@ def test_a_killed_process_leaves_its_last_checkpoint_and_a_sentence(jobs, ensemb
     step = FieldModel.load(job.path).record.steps
     assert job.error.startswith("The training process has ended by signal 9")
     assert job.error.endswith(f"its checkpoint of step {step} is in the library as “victim”.")
-    assert FieldTrainer.load(job.path, threads=1).run(1) == step + 1
+    assert jobs.library.unfinished()["victim"] == (step, ENDLESS)
+
+    again = jobs.start(Continuation(job.path))
+    assert again.title == "victim"
+    reach(again, "training")
+    assert again.begun is not None
+    until(lambda: again.progress.step > step)
+    assert [v.step for v in again.history][: len(job.history)] == [v.step for v in job.history if v.step <= step]
+    with pytest.raises(FileExistsError, match="'victim' is there already"):
+        jobs.start(Continuation(job.path))
+    again.cancel()
+    assert again.why == "Discarded; what it had begun with was kept."
+    until(lambda: not alive(again))
+    assert FieldModel.load(job.path).record.steps >= step
 
 
 def test_data_that_cannot_be_read_end_in_a_sentence(jobs, tmp_path):
@@ -197,7 +209,7 @@ import sys, time
 from pathlib import Path
 from core.diffusion.model_library import ModelLibrary
 from core.diffusion.training_jobs import TrainingJobs
-from core.diffusion.training_request import TrainingRequest
+from core.diffusion.training_request import Continuation, TrainingRequest
 
 if __name__ == "__main__":
     jobs = TrainingJobs(ModelLibrary(sys.argv[2]))

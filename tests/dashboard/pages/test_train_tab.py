@@ -4,7 +4,7 @@ import pytest
 
 from core.diffusion.field_model import FieldModel
 from core.diffusion.training_jobs import trainings
-from core.diffusion.training_request import LiveSampler
+from core.diffusion.training_request import Continuation, LiveSampler
 from core.ensembles.library import Library
 from core.ensembles.make import make_ensemble
 from core.ensembles.request import EnsembleRequest
@@ -139,7 +139,7 @@ def test_a_training_is_seen_by_every_session_and_outlives_them(views, wait, ense
     assert other.which.visible
     assert set(other.which.options.values()) >= {job.id, second.id}
     other.cancel.clicks += 1
-    wait(lambda: "Cancelled, and nothing was kept." in other.line.object)
+    wait(lambda: "Discarded; nothing was kept." in other.line.object)
 
     other.which.value = job.id
     assert other.job is job
@@ -151,6 +151,12 @@ def test_a_training_is_seen_by_every_session_and_outlives_them(views, wait, ense
     assert other.pause.disabled
     assert other.stop.disabled
     assert not other.save.disabled
+
+    wait(lambda: {"model:kept", "model:mine"} <= set(other.widgets["data"].options.values()))
+    other.settings.data = "model:mine"
+    assert other.start.label == "Go on"
+    assert not other.widgets["preset"].visible
+    assert request_of(other.settings) == Continuation(job.path)
 
 
 @pytest.mark.parametrize(
