@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from core.diffusion.field_run import run_field
 from core.diffusion.learned import pretrained
 from core.diffusion.run import run_backward
 from core.fokker_planck import solve_backward, solve_forward
@@ -34,6 +35,7 @@ def parts() -> Iterator[tuple[str, Callable[[], object]]]:
     yield "observables of lattice fields", _observables
     for target in ("two-peak", "quartic", "circle"):
         yield f"backward process, {target}", partial(_backward, target)
+    yield "forward and backward process of lattice fields", _fields
     yield "Fokker–Planck equations", _fokker_planck
 
 
@@ -73,6 +75,10 @@ def _backward(name: str) -> None:
     learned = pretrained(target)
     if learned is not None:
         run_backward(target, schedule, learned, steps=2, paths=8)
+
+
+def _fields() -> None:
+    run_field(mixed_start(THEORY, 16, Noise(0), torch.float32), VE(10.0), steps=2, paths=8)
 
 
 def _fokker_planck() -> None:
