@@ -53,7 +53,7 @@ WINDOW = 400_000
 """Steps of a chain that are remembered: slow ones need many."""
 SETTLED = 0.05
 """Relative error of a chain's cost at which its measurement may end early."""
-_FIRST = 2**16  # sites of the configurations whose time tells how many to make
+_FIRST, _MOST_FIRST = 2**16, 512  # sites, and configurations, whose time tells how many to make
 _MOST = 20_000
 _BLOCKS = 32
 
@@ -221,7 +221,7 @@ def _ess(found: Weighted) -> tuple[float, float]:
 
 def _timed(make: Callable[[int, Noise], Any], volume: int, noise: Noise, share: float) -> Measured:
     """Processor seconds a configuration, from about ``share`` seconds in four pieces."""
-    first = max(16, _FIRST // volume)
+    first = max(16, min(_MOST_FIRST, _FIRST // volume))
     with one_thread():
         began = time.process_time()
         make(first, noise)
