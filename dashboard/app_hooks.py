@@ -1,4 +1,4 @@
-"""What the server does once, before the first visitor: load the heavy libraries, start on the home page's picture."""
+"""What the server does once, before the first visitor: load the heavy libraries, start on the first pictures."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tornado.websocket import WebSocketClosedError
 
 
 def on_server_loaded(server_context: Any) -> None:
+    from core.jobs import request_pool
     from dashboard.pages import home_picture
     from dashboard.shell import notice_absence
 
@@ -25,6 +26,15 @@ def on_server_loaded(server_context: Any) -> None:
 
     home_picture.field()
     home_picture.scene(with_field=False)
+    request_pool().submit(_first_fields)
+
+
+def _first_fields() -> None:
+    """The quick picture of the page Diffusion, so that the network and its data are there when somebody opens it."""
+    from dashboard.pages.diffusion import models
+    from dashboard.pages.diffusion.work import prepare
+
+    prepare(models.default())
 
 
 def _worth_a_line(record: logging.LogRecord) -> bool:

@@ -194,13 +194,15 @@ def test_from_opening_to_the_first_moving_frame(browser, server, table, room):
 
 
 CONTROLS = {
-    "two-peak, σ": ("", "sigma"),
-    "mixture, σ": ("&target=mixture", "sigma"),
-    "quartic, σ": ("&target=quartic", "sigma"),
-    "quartic, μ²": ("&target=quartic", "mu2"),
-    "quartic, g": ("&target=quartic", "coupling"),
-    "learned score, σ": ("&score=learned", "sigma"),
-    "plane, spiral, σ": ("&tab=plane&plane_target=spiral", "sigma"),
+    "two-peak, σ": ("page=one", "sigma"),
+    "mixture, σ": ("page=one&target=mixture", "sigma"),
+    "quartic, σ": ("page=one&target=quartic", "sigma"),
+    "quartic, μ²": ("page=one&target=quartic", "mu2"),
+    "quartic, g": ("page=one&target=quartic", "coupling"),
+    "learned score, σ": ("page=one&score=learned", "sigma"),
+    "plane, spiral, σ": ("page=one&tab=plane&plane_target=spiral", "sigma"),
+    "diffusion, κ": ("page=diffusion", "kappa"),
+    "diffusion, Gaussian baseline, κ": ("page=diffusion&model=", "kappa"),
 }
 
 
@@ -208,7 +210,7 @@ CONTROLS = {
 def test_from_a_control_to_the_picture(page, server, table, name):
     query, control = CONTROLS[name]
     page.add_init_script(FIRST_FRAME)
-    page.goto(f"{server.address}?page=one{query}")
+    page.goto(f"{server.address}?{query}")
     settle(page)
     page.evaluate(WATCH_ANSWERS)
     handle = page.locator(f".control-{control}").get_by_role("slider")

@@ -61,8 +61,9 @@ class Work:
 
 
 @pytest.fixture
-def hooks():
-    """The hooks of the server undone after the test."""
+def hooks(monkeypatch):
+    """The hooks of the server, undone after the test; without the fields that it makes for its first visitor."""
+    monkeypatch.setattr(app_hooks, "_first_fields", lambda: None)
     interval = sys.getswitchinterval()
     loggers = [logging.getLogger(name) for name in ("asyncio", "bokeh.server.views.ws")]
     before = [logger.filters.copy() for logger in loggers]

@@ -52,7 +52,7 @@ def action(outcome: Outcome, found: Implied | None, line: Timeline) -> list[Pane
     data = np.round(127.5 * (1 + np.clip(difference / limit, -1, 1))).astype(np.uint8)
     height, width = difference.shape
     image = Image(data, (0, width, 0, height), limits=np.array([-limit, limit]))
-    note = f"at the lowest σ̃: {found.force.relative:.1%} of the force"
+    note = f"{100 * found.force.relative:.2g} % of it"
     panels.append(Panel("map", [image], "Score − (−∂S)", note=note, aspect="equal", hide_axes=True, legend=False))
     return panels
 
@@ -68,5 +68,5 @@ def _coupling(found: EffectiveCouplings, name: str, truth: float, places: Places
             Line(x, learned.value[order], "score" if first else "", "learned", width=1.8),
         ]
     symbol = SYMBOLS[name]
-    note = f"{symbol} = {truth:g} at σ̃ = 0"
+    note = f"theory: {truth:g}"
     return Panel(name, series, f"{symbol} of the score", note=note, clock=True, legend=name == "kappa")

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
 from core.diffusion.trust import TrustCheck
 from core.noise import Noise
@@ -13,10 +14,12 @@ from core.statistics.errors import Measured
 from core.statistics.format import with_error
 from core.theories.phi4 import Phi4
 from dashboard.pages.diffusion import ensembles
+from dashboard.pages.diffusion.ensembles import Request
 from dashboard.pages.diffusion.rows import Row
 from dashboard.pages.diffusion.scene import RANGE, run_scene, thermalising_scene
 from dashboard.pages.diffusion.table import COLUMNS, table_html
 from dashboard.pages.diffusion.timeline import clock, level
+from dashboard.pages.diffusion.work import prepare
 from dashboard.shell import Shell, build_page
 from dashboard.stage import Band, Image, Line
 from tests.dashboard.pages.conftest import play_tab
@@ -65,6 +68,15 @@ def test_an_ensemble_is_made_once_for_all_sessions(play, wait):
     first.state.param.update(schedule="vp", steps=20)
     wait(lambda: not first.stage.busy)
     assert [request.configurations for request in ensembles._kept] == [64]
+
+
+def test_a_server_has_the_quick_data_of_the_first_visitor(shells, wait):
+    prepare("")
+    (known,) = ensembles._kept
+    tab = play_tab(shells("?page=diffusion&model=&configurations=32"))
+    wait(lambda: tab.outcome is not None)
+    assert known == Request(Phi4(32, 0.27, 0.022), 64, 100, 0)
+    assert torch.equal(ensembles._kept[known].fields[:32], tab.outcome.data.fields)  # chains do not depend on others
 
 
 @pytest.fixture(scope="module")
