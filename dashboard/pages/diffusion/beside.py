@@ -35,7 +35,7 @@ OWN = ("epsilon", "duration", "runs")
 LABELS = {"epsilon": "Langevin step ε", "duration": "Langevin steps", "runs": "Runs of the diffusion process"}
 QUICK = 16
 """Fields of the first picture."""
-HEIGHT = "max(430px, calc(100vh - 150px))"
+HEIGHT = "clamp(430px, calc(100vh - 150px), 900px)"
 
 
 class BesideState(param.Parameterized):
@@ -192,7 +192,6 @@ class BesideView:
         first, self.outcome = self.outcome is None, outcome
         self.stage.show(scene, keep_position=not first)
         count = f"{thousands(outcome.found.n)} fields each"
-        self.stage.param.update(status=count if outcome.last else f"preview · {count}", busy=not outcome.last)
         if not self._played:
             self._played = self.stage.playing = True
         self.note.param.update(object=outcome.warning or "", visible=bool(outcome.warning))
@@ -201,6 +200,7 @@ class BesideView:
             object=table_html(outcome.found, outcome.data), styles={"opacity": "1" if outcome.last else "0.35"}
         )
         self.controls.tell(outcome.score)
+        self.stage.param.update(status=count if outcome.last else f"preview · {count}", busy=not outcome.last)
 
     def _redraw(self, *_: Any, rewind: bool = False) -> None:
         if self.outcome is not None:

@@ -113,15 +113,15 @@ def _marks(found: SideBySide, where: Axis) -> list[Mark]:
     if len(found.diffusion.estimated_at) > 1:
         marks.append(Mark(last, _times(int(found.diffusion.run[-1]), "run"), "the diffusion process ends here"))
     chains = float(where.chains[-1])
-    return sorted([*marks, Mark(chains, "chains", "the Langevin process ends here")], key=lambda m: m.position)
+    return sorted([*marks, Mark(chains, "Langevin", "the Langevin process ends here")], key=lambda m: m.position)
 
 
 def _drift(found: SideBySide, where: Axis) -> Panel:
     q, d = found.quantisation, found.diffusion
     series = [
         Rule(y=found.reference_drift, label="in equilibrium", color="exact"),
-        Line(where.chains, q.drift, "K = ∇log P", LANGEVIN, width=2),
-        Line(where.runs, _cut(found, d.drift), "∇log Pₜ", DIFFUSION, width=2),
+        Line(where.chains, q.drift, "Langevin: K", LANGEVIN, width=2),
+        Line(where.runs, _cut(found, d.drift), "diffusion: ∇log Pₜ", DIFFUSION, width=2),
     ]
     return Panel("drift", series, title="Size of the drift, √(⟨K²⟩/V)", clock=True, log_y=True)
 
@@ -136,8 +136,8 @@ def _observable(found: SideBySide, where: Axis, name: str) -> Panel:
         Line(ends, np.full(2, value), "reference", "exact", width=1.5, dash=True),
         Line(where.chains, q.observables.value[:, k], "", LANGEVIN, width=1, opacity=0.5),
         Line(where.runs, _cut(found, d.observables.value[:, k]), "", DIFFUSION, width=1, opacity=0.5),
-        *_estimate(q, where.chains, ends[1], k, "Langevin", LANGEVIN),
-        *_estimate(d, where.runs, ends[1], k, "diffusion", DIFFUSION),
+        *_estimate(q, where.chains, ends[1], k, LANGEVIN, stairs=False),
+        *_estimate(d, where.runs, ends[1], k, DIFFUSION, stairs=True),
     ]
     seen = [np.array([value - error, value + error]), q.observables.value[:, k], d.estimate.value[:, k]]
     low, high = min(float(np.nanmin(a)) for a in seen), max(float(np.nanmax(a)) for a in seen)
@@ -148,13 +148,14 @@ def _observable(found: SideBySide, where: Axis, name: str) -> Panel:
     )  # fmt: skip
 
 
-def _estimate(track: Track, x: np.ndarray, end: float, k: int, label: str, colour: str) -> list[Series]:
-    """The best estimate by each time, with its error; each holds until there is a better one."""
-    at = np.append(np.repeat(x[track.estimated_at], 2)[1:], end)
-    value, error = (np.repeat(part[:, k], 2) for part in track.estimate)
+def _estimate(track: Track, x: np.ndarray, end: float, k: int, colour: str, stairs: bool) -> list[Series]:
+    """The best estimate by each time, with its error; with ``stairs`` each holds until there is a better one."""
+    times = 2 if stairs else 1
+    at = np.append(np.repeat(x[track.estimated_at], times)[times - 1 :], end)
+    value, error = (np.append(np.repeat(part[:-1, k], times), part[[-1, -1], k]) for part in track.estimate)
     return [
         Band(at, value - error, value + error, "", colour, opacity=0.3),
-        Line(at, value, label, colour, width=2.2),
+        Line(at, value, "", colour, width=2.2),
     ]
 
 

@@ -187,8 +187,8 @@ class BudgetView:
 
     def _rest(self, busy: bool) -> None:
         self._busy = busy
-        self.button.label = "Stop" if busy else "Begin again"
         self.bar.visible = busy
+        self.button.label = "Stop" if busy else "Begin again"
 
     def refresh(self) -> None:
         """Make the budget of the present settings."""
@@ -236,10 +236,10 @@ class BudgetView:
         self.results.styles = {"opacity": "1"}
         self._draw()
         if outcome.last:
-            self._rest(False)
-            self.status.object = html.escape(
+            self.status.object = (
                 f"{thousands(outcome.budget.n)} paths, {_duration(outcome.budget.seconds)} of computing"
             )
+            self._rest(False)
 
     def _draw(self, *_: Any) -> None:
         """Table and figures, drawn anew in the present unit and theme."""
@@ -257,8 +257,8 @@ class BudgetView:
 
     def _fail(self, error: Exception) -> None:
         self._asked = ""
-        self._rest(False)
         self.status.object = html.escape(sentence_of(error))
+        self._rest(False)
 
 
 def _duration(seconds: float) -> str:

@@ -46,21 +46,20 @@ def worst(found: ErrorBudget) -> Worst | None:
 
 def sentence(found: ErrorBudget) -> str:
     """In Markdown: which source of errors dominates."""
-    count = f"{thousands(found.n)} generated against {thousands(found.data_n)} configurations of data"
+    count = f"With {thousands(found.n)} generated against {thousands(found.data_n)} configurations of data,"
     most = worst(found)
     if most is None:
         return (
-            f"**Statistics dominates**, with {count}: no systematic part differs from 0 by more than {FAR:g} of its "
-            "own errors. More configurations would find smaller ones."
+            f"{count} **statistics dominates**: no systematic part differs from 0 by more than {FAR:g} of its own "
+            "errors. More configurations would find smaller ones."
         )
-    share = "" if np.isnan(most.per_cent) else f", {with_error(most.per_cent, most.error_per_cent)} %"
-    part = f"{TITLES[most.name]} by {with_error(most.sigma, most.error)} σ of that comparison{share}"
+    share = "" if np.isnan(most.per_cent) else f", or {with_error(most.per_cent, most.error_per_cent)} %"
+    part = f"{TITLES[most.name]} by {with_error(most.sigma, most.error)} σ{share}"
     if abs(most.sigma) < 1:
         return (
-            f"**Statistics dominates**, with {count}. The largest systematic part is {NAMES[most.column]}: it shifts "
-            f"{part}."
+            f"{count} **statistics dominates**. The largest systematic part is {NAMES[most.column]}: it shifts {part}."
         )
-    return f"**{NAMES[most.column].capitalize()} dominates**: it shifts {part}, with {count}."
+    return f"{count} **{NAMES[most.column]} dominates**: it shifts {part}."
 
 
 NAMES = {
