@@ -31,10 +31,10 @@ def on_server_loaded(server_context: Any) -> None:
 
 def _first_fields() -> None:
     """The quick picture of the page Diffusion, so that the network and its data are there when somebody opens it."""
-    from dashboard.pages.diffusion import models
-    from dashboard.pages.diffusion.work import prepare
+    import dashboard.pages.diffusion.play  # noqa: F401  a second's worth of modules
+    from dashboard.pages.diffusion import models, work
 
-    prepare(models.default())
+    work.prepare(models.default())
 
 
 def _worth_a_line(record: logging.LogRecord) -> bool:
