@@ -6,6 +6,7 @@ models every minute. It ends with this process; should either be killed, the las
 
 from __future__ import annotations
 
+import atexit
 import glob
 import logging
 import multiprocessing
@@ -320,6 +321,10 @@ class TrainingJobs:
         """Trainings that must end before this one, which waits, begins."""
         return [one for one in self.jobs() if not one.over and int(one.id) < int(job.id)]
 
+    def close(self) -> None:
+        """This process ends: nothing that waits begins any more."""
+        self.at_once = 0
+
     def _free(self, wanted: str, busy: set[Path]) -> Path:
         number, path = 1, self.library.path(wanted)
         while path.exists() or path in busy:
@@ -340,7 +345,9 @@ class TrainingJobs:
 @cache
 def trainings() -> TrainingJobs:
     """The trainings of this process, in the user's library."""
-    return TrainingJobs()
+    jobs = TrainingJobs()
+    atexit.register(jobs.close)  # before the running one is terminated, or the next would take its place
+    return jobs
 
 
 @contextmanager

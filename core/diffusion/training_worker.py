@@ -52,7 +52,6 @@ def train(request: TrainingRequest | Continuation, path: Path, connection: Conne
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the server, which then ends this process
     orders = Orders(connection)
-    signal.signal(signal.SIGTERM, lambda *_: orders.leave())
     try:
         orders.send(_Run(request, path, orders).run())
     except Cancelled:
@@ -138,6 +137,7 @@ class _Run:
         orders.send(
             Begun(source.sentence(), trainer.levels_sentence, source.warnings, parameters, where, trainer.target)
         )
+        signal.signal(signal.SIGTERM, lambda *_: orders.leave())  # from here on there is something to keep
         for validation in trainer.history:  # of a run that goes on
             orders.send(validation)
         trainer.run(callback=self._between_steps, token=orders.token)

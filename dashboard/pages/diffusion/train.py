@@ -38,18 +38,23 @@ class TrainView:
         self.device = pn.pane.HTML(
             f"Runs on: {html.escape(shell.device)}", margin=(4, 14), styles={"font-size": "13px", "opacity": "0.8"}
         )
-        self.start = _button("Train", "start", color="primary", variant="contained")
+        self.start = _button("Train", "start", color="primary", variant="contained", margin=(10, 4, 4, 12))
         self.pause = _button("Pause", "pause")
         self.stop = _button("Stop", "stop")
         self.cancel = _button("Discard", "cancel", color="error")
         self.save = _button("Save as …", "save")
         self.save_name = pmui.TextInput(
-            label="Name in the library", size="small", width=240, margin=(4, 4, 4, 8), visible=False,
+            label="Name in the library", size="small", width=240, margin=(10, 4, 4, 8), visible=False,
             css_classes=["control-train-save-name"],
         )  # fmt: skip
         self.save_now = _button("Save", "save-now", color="primary", visible=False)
         self.which = pmui.Select(
-            label="Training", size="small", width=330, margin=(4, 8), visible=False, css_classes=["control-train-job"]
+            label="Training",
+            size="small",
+            width=330,
+            margin=(10, 8, 4, 8),
+            visible=False,
+            css_classes=["control-train-job"],
         )
         text = {"font-size": "13.5px", "line-height": "1.4", "font-variant-numeric": "tabular-nums"}
         self.line = pn.pane.HTML("", css_classes=["train-progress"], margin=(6, 12, 0, 12), styles=text)
@@ -111,18 +116,13 @@ class TrainView:
             self.say("error", sentence(problem))
             return
         self.settings.param.update(called="", data="" if goes_on(self.settings) else self.settings.data)
-        ahead = self.jobs.ahead(job)
-        self.say(
-            "info",
-            f"One network is trained at a time: “{job.title}” begins when “{ahead[-1].title}” has ended."
-            if ahead
-            else "",
-        )
+        self.say("info", "")
         self.follow(job)
 
     def follow(self, job: Job | None) -> None:
         """Show this training from now on."""
         self.job = job
+        self.save_name.visible = self.save_now.visible = False
         self._show(job)
         if job is not None:
             self._look(job)
@@ -165,7 +165,7 @@ class TrainView:
             self.cancel.disabled = job is None or job.over or state == "stopping"
             self.save.disabled = not (state in ("training", "paused") or (state == "finished"))
             self.bar.visible = job is not None and not job.over
-            self.picture.visible = self.result.visible = job is not None
+            self.picture.visible = self.result.visible = job is not None and job.begun is not None
             if job is None:
                 self.line.object = "Nothing has been trained since the server started. Choose on the left, press Train."
                 return
@@ -261,9 +261,9 @@ class TrainView:
         ]  # fmt: skip
 
     def _layout(self) -> Any:
-        buttons = pn.Row(
+        buttons = pn.FlexBox(
             self.start, self.pause, self.stop, self.cancel, self.save, self.save_name, self.save_now, self.which,
-            margin=0, sizing_mode="stretch_width",
+            margin=0, sizing_mode="stretch_width", align_items="flex-end",
         )  # fmt: skip
         return pn.Column(
             buttons, self.line, self.bar, self.message, self.picture, self.result, self.explanation,
@@ -275,7 +275,7 @@ class TrainView:
 
 
 def _button(label: str, name: str, **look: Any) -> pmui.Button:
-    look = {"variant": "outlined", "size": "small", "margin": (8, 4, 4, 8)} | look
+    look = {"variant": "outlined", "size": "small", "margin": (10, 4, 4, 8)} | look
     return pmui.Button(label=label, css_classes=[f"control-train-{name}"], **look)
 
 

@@ -76,8 +76,8 @@ def table_html(table: Table) -> str:
         )
     caption = (
         f"{table.couplings}. {thousands(table.configs)} configurations of the network after {thousands(table.step)} "
-        f"steps, uncorrected, from the same noise each time; {thousands(table.held_out)} held out. Coloured: more than "
-        f"{FAR:g} errors."
+        f"steps, uncorrected, from the same noise each time; {thousands(table.held_out)} held out, taken as "
+        f"independent. Coloured: more than {FAR:g} errors."
     )
     head = "<tr><th></th><th scope=col>held-out data</th><th scope=col>network</th><th scope=col>deviation</th></tr>"
     return (
