@@ -29,6 +29,12 @@ def default() -> str:
     return next((n for end in FAVOURITES for n in names if n.endswith(end) and not n.startswith(OWN)), "")
 
 
+def at_home(name: str, kappa: float) -> str:
+    """The shipped model that was trained at this κ alone in place of one trained at another; else the same one."""
+    single, own = "phi4_L32_k", f"phi4_L32_k{kappa:.2f}"
+    return own if name.startswith(single) and own in shipped() else name
+
+
 def model(name: str) -> FieldModel:
     """A model by its name. ValueError with a sentence for one that is gone or damaged."""
     path = _files().get(name)

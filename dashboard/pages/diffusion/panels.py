@@ -60,7 +60,7 @@ def correlations(run: FieldRun, schedule: Schedule, line: Timeline) -> list[Pane
             xlabel="r",
             log_y=True,
             ylim=_log_limits(run.prediction_correlator.value[:, 1:], 2.0),
-            note="r = 0 holds the noise",
+            note="noise at r = 0",
         ),
         Panel(
             "structure",
@@ -71,7 +71,7 @@ def correlations(run: FieldRun, schedule: Schedule, line: Timeline) -> list[Pane
                 Rule(y=line.pick(xi, line.there), label="Ξ", color="noise"),
             ],
             title="Structure factor ⟨|φ_p|²⟩/V",
-            note="dashed level: the noise Ξ",
+            note="dashed: Ξ",
             xlabel="p̂ = 2 sin(p/2)",
             log_y=True,
             legend=False,

@@ -70,7 +70,8 @@ class Sidebar:
         )  # fmt: skip
 
         def pressed(_: Any) -> None:
-            self.state.param.update(kappa=kappa, lam=0.022)
+            model = models.at_home(str(self.state.model), kappa)
+            self.state.param.update(kappa=kappa, lam=0.022, model=model)
 
         button.on_click(pressed)
         return button

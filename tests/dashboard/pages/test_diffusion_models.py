@@ -84,6 +84,10 @@ def test_the_library_is_offered_and_a_visitor_meets_what_is_shipped(library, mon
     assert models.default() == "phi4_L32_conditioned"
     assert "Shipped: κ = 0.21, 32 × 32" in models.choices()
     assert "Shipped: conditioned on κ, 32 × 32" in models.choices()
+    assert models.at_home("phi4_L32_k0.27", 0.21) == "phi4_L32_k0.21"
+    assert models.at_home("phi4_L32_k0.27", 0.4) == "phi4_L32_k0.27"  # there is none
+    assert models.at_home("phi4_L32_conditioned", 0.21) == "phi4_L32_conditioned"
+    assert models.at_home("", 0.21) == ""
     del shipped["phi4_L32_conditioned"]
     assert models.default() == "phi4_L32_k0.27"
     shipped.clear()
