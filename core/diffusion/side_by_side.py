@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -28,13 +30,15 @@ from core.diffusion.field_generate import GRID, SOLVER, STEPS, backward_times, b
 from core.jobs import Token, map_chunks, one_thread
 from core.noise import Noise
 from core.samplers import driver, langevin
-from core.samplers.contract import Info
+from core.samplers.contract import Info, Step
 from core.samplers.starts import hot_start
 from core.schedule import Schedule
 from core.statistics.errors import Measured, mean
 from core.statistics.jackknife import Estimate, jackknife
 from core.statistics.lattice import abs_magnetisation, action_density, phi_squared
 from core.theories.phi4 import Phi4
+
+R = TypeVar("R")
 
 NAMES = ("phi2", "abs_m", "action", "kappa4_ratio")
 """⟨φ²⟩, ⟨|M|⟩, ⟨S⟩/V and κ4/κ2², by their names in ``core.statistics.measure``."""
@@ -45,8 +49,6 @@ RECORDS = 256
 FRAMES = 60
 """Records of a run of the diffusion process, at most."""
 BLOCKS = 64
-TIMED = 20
-"""Langevin steps whose time is taken."""
 _FIRST_RECORDS = 4  # before an average over half of them has a meaning
 
 
@@ -132,7 +134,13 @@ class SideBySide:
         return (value - self.reference.value) / np.hypot(error, self.reference.error)
 
 
-def side_by_side(
+def side_by_side(theory: Phi4, score: ScoreModel, schedule: Schedule, data: Tensor, **options: Any) -> SideBySide:
+    """Both in full, the last of ``side_by_side_stages``, with its options and errors."""
+    *_, last = side_by_side_stages(theory, score, schedule, data, **options)
+    return last
+
+
+def side_by_side_stages(
     theory: Phi4,
     score: ScoreModel,
     schedule: Schedule,
@@ -149,8 +157,10 @@ def side_by_side(
     seed: int = 0,
     shown: int = 1,
     token: Token | None = None,
-) -> SideBySide:
+) -> Iterator[SideBySide]:
     """``n`` Langevin chains for ``duration`` steps ε of Parisi–Wu time, and ``runs`` times n fields out of noise.
+
+    Yields what there is after every run.
 
     ``data`` (N, *event) are independent configurations for the reference. ``score`` is a FieldGaussianScore, or brings
     one as its ``gaussian``; ``solver``, ``grid``, ``steps`` and ``prior`` are those of ``generate_fields``. The first
@@ -174,10 +184,10 @@ def side_by_side(
     reference = _observables(measured[:, :4])
     chains = _quantisation(theory, columns, n, epsilon, duration, shown, noise.of("langevin"), token)
     process = _Diffusion(columns, score, gaussian, schedule, solver, grid, steps, prior)
-    return SideBySide(
-        theory, n, chains, process.record(n, runs, shown, noise.of("diffusion"), token), reference,
-        math.sqrt(measured[:, 4].mean()),
-    )  # fmt: skip
+    drift, of_runs = math.sqrt(measured[:, 4].mean()), noise.of("diffusion")
+    for k in range(runs):
+        process.take(n, shown, of_runs.of(f"run {k}"), token)
+        yield SideBySide(theory, n, chains, process.record(), reference, drift)
 
 
 def _columns(theory: Phi4) -> driver.Observables:
@@ -213,33 +223,54 @@ def _quantisation(
     duration = every * (duration // every)
     even, ratios = np.arange(0, duration + 1, every), np.geomspace(1, duration, RECORDS).round().astype(int)
     at = np.union1d(even, ratios)
+    moving, looking = _Stopwatch(), _Stopwatch()
+    columns = {name: looking.around(column) for name, column in columns.items()}
     state = langevin.init(theory, hot_start(theory, n, noise), epsilon)
     found = [np.stack([column(state.x).numpy() for column in columns.values()], axis=-1)]
     fields = [state.x[:shown].numpy().copy()]
+    looking.seconds.clear()
+    began = time.perf_counter()
     for count in np.diff(at):
-        (frame,) = driver.frames(state, _leap(int(count)), noise, 1, None, columns, shown, token)
+        (frame,) = driver.frames(state, moving.around(_leap(int(count))), noise, 1, None, columns, shown, token)
         state = frame.state
         found.append(np.concatenate(list(frame.series.values()), axis=1))
         fields.append(frame.trajectories[:, 0])
+    seconds = (time.perf_counter() - began) * moving.total / (moving.total + looking.total)
     table = np.stack(found, axis=1)  # (n, F, 5)
     later = table[:, np.isin(at, even)]
     estimate, first = _of_later_half(later[..., :4])
     half = later[:, len(even) // 2 + 1 :]
     tau = {name: _scaled(mean(np.ascontiguousarray(half[..., k])), every) for name, k in (("phi2", 0), ("abs_m", 1))}
-    began = time.perf_counter()
-    for _ in driver.frames(state, langevin.step, noise, TIMED, token=token):
-        pass
-    each = (time.perf_counter() - began) / TIMED
     kept = np.flatnonzero(np.isin(at, ratios) | (at == 0))
     return Quantisation(
-        evaluations=at.astype(float), seconds=at * each, observables=_observables(table[..., :4]),
+        evaluations=at.astype(float), seconds=seconds * at / duration, observables=_observables(table[..., :4]),
         drift=np.sqrt(table[..., 4].mean(axis=0)), fields=np.stack([fields[k] for k in kept]), shown_at=kept,
         estimate=estimate, estimated_at=np.flatnonzero(np.isin(at, even))[first:], epsilon=epsilon, tau=tau,
         change=_change(later[..., :2]),
     )  # fmt: skip
 
 
-def _leap(count: int):
+class _Stopwatch:
+    """What calls of some functions take, added up over all threads."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    @property
+    def total(self) -> float:
+        return sum(self.seconds)
+
+    def around(self, function: Callable[..., R]) -> Callable[..., R]:
+        def timed(*arguments: Any) -> R:
+            began = time.perf_counter()
+            result = function(*arguments)
+            self.seconds.append(time.perf_counter() - began)
+            return result
+
+        return timed
+
+
+def _leap(count: int) -> Step:
     """``count`` Langevin steps as one step of a sampler."""
 
     def step(state: langevin.LangevinState, noise: Noise) -> tuple[langevin.LangevinState, Info]:
@@ -282,14 +313,19 @@ class _Diffusion:
         self.gaussian, self.schedule, self.prior = gaussian, schedule, prior
         self.score, self.solve = score_at(score, schedule), FIELD_SOLVERS[solver](gaussian)
         self.times = backward_times(gaussian, schedule, solver=solver, grid=grid, steps=steps)
+        self._parts: list[tuple[np.ndarray, np.ndarray, np.ndarray, float]] = []
         last = len(self.times) - 1
         self.kept = np.unique(np.linspace(0, last, min(last + 1, FRAMES)).round().astype(int))
 
-    def record(self, n: int, runs: int, shown: int, noise: Noise, token: Token | None) -> Runs:
-        """``runs`` runs of ``n`` paths."""
+    def take(self, n: int, shown: int, noise: Noise, token: Token | None) -> None:
+        """One more run, of ``n`` paths."""
         with one_thread():
-            parts = [self._run(n, shown, noise.of(f"run {k}"), token) for k in range(runs)]
-        tables, fields, evaluations, seconds = zip(*parts, strict=True)
+            self._parts.append(self._run(n, shown, noise, token))
+
+    def record(self) -> Runs:
+        """All runs so far."""
+        tables, fields, evaluations, seconds = zip(*self._parts, strict=True)
+        runs = len(tables)
         table = np.concatenate(tables, axis=1)  # (n, F, 5)
         frames = len(self.kept)
         before = np.concatenate([[0.0], np.cumsum(seconds)])

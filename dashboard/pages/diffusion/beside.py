@@ -11,7 +11,7 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
-from core.diffusion.side_by_side import SideBySide, side_by_side
+from core.diffusion.side_by_side import SideBySide, side_by_side_stages
 from core.jobs import Token
 from core.samplers.ensemble import Thermalisation
 from core.statistics.format import thousands
@@ -55,13 +55,19 @@ class BesideState(param.Parameterized):
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """Both runs; ``data`` is how many configurations the reference has, ``last`` says that nothing better comes."""
+    """Both runs; ``data`` is how many configurations the reference has, ``progress`` says what this is
+    a part of, and is empty once nothing better comes."""
 
     found: SideBySide
     score: Score
     data: int
     warning: str | None
-    last: bool
+    progress: str
+
+    @property
+    def last(self) -> bool:
+        """Whether nothing better comes."""
+        return not self.progress
 
 
 Event = Thermalisation | Outcome | str
@@ -75,15 +81,18 @@ def work(
     score = score_of(state, data.theory, data.fields)
     schedule, paths = state.schedule_for(score.gaussian), int(state.paths)  # type: ignore[arg-type]
     for n, times in dict.fromkeys(((min(QUICK, paths), 1), (paths, runs))):
-        last = (n, times) == (paths, runs)
-        if last:
+        full = (n, times) == (paths, runs)
+        if full:
             yield f"{thousands(n)} fields, {thousands(times)} runs under way"
-        found = side_by_side(
+        stages = side_by_side_stages(
             data.theory, score.model, schedule, data.fields, n=n, epsilon=epsilon, duration=duration, runs=times,
             solver=str(state.solver), grid=str(state.grid), steps=int(state.steps), prior=str(state.prior),  # type: ignore[arg-type]
             seed=int(state.seed), shown=min(n, SHOWN), token=token,  # type: ignore[arg-type]
         )  # fmt: skip
-        yield Outcome(found, score, len(data.fields), data.warning, last)
+        for done, found in enumerate(stages, 1):
+            last = full and done == times
+            progress = "" if last else f"run {done} of {times}" if full else "preview"
+            yield Outcome(found, score, len(data.fields), data.warning, progress)
 
 
 class BesideView:
@@ -200,7 +209,8 @@ class BesideView:
             object=table_html(outcome.found, outcome.data), styles={"opacity": "1" if outcome.last else "0.35"}
         )
         self.controls.tell(outcome.score)
-        self.stage.param.update(status=count if outcome.last else f"preview · {count}", busy=not outcome.last)
+        status = " · ".join(part for part in (outcome.progress, count) if part)
+        self.stage.param.update(status=status, busy=not outcome.last)
 
     def _redraw(self, *_: Any, rewind: bool = False) -> None:
         if self.outcome is not None:

@@ -101,7 +101,7 @@ def _captions(found: SideBySide, left: np.ndarray, right: np.ndarray) -> list[st
     q, d = found.quantisation, found.diffusion
     steps = q.evaluations[q.shown_at][left]
     return [
-        f"Langevin τ = {q.epsilon * n:.3g}   diffusion run {r}, step {s} of {d.steps}"
+        f"Parisi–Wu time {q.epsilon * n:.3g}   run {r}, step {s} of {d.steps}"
         for n, r, s in zip(steps, d.run[right], d.step[right], strict=True)
     ]
 
@@ -119,11 +119,11 @@ def _marks(found: SideBySide, where: Axis) -> list[Mark]:
 def _drift(found: SideBySide, where: Axis) -> Panel:
     q, d = found.quantisation, found.diffusion
     series = [
-        Rule(y=found.reference_drift, label="in equilibrium", color="exact"),
+        Rule(y=found.reference_drift, color="exact"),
         Line(where.chains, q.drift, "Langevin: K", LANGEVIN, width=2),
         Line(where.runs, _cut(found, d.drift), "diffusion: ∇log Pₜ", DIFFUSION, width=2),
     ]
-    return Panel("drift", series, title="Size of the drift, √(⟨K²⟩/V)", clock=True, log_y=True)
+    return Panel("drift", series, title="Drift √(⟨K²⟩/V)", note="dashed: equilibrium", clock=True, log_y=True)
 
 
 def _observable(found: SideBySide, where: Axis, name: str) -> Panel:

@@ -9,7 +9,7 @@ from core.contracts import Cancelled
 from core.diffusion.field_gaussian import FieldGaussianScore
 from core.diffusion.field_generate import backward_times
 from core.diffusion.field_noise import noise_range, schedule_reaching
-from core.diffusion.side_by_side import NAMES, RECORDS, side_by_side
+from core.diffusion.side_by_side import NAMES, RECORDS, side_by_side, side_by_side_stages
 from core.jobs import Token
 from core.noise import Noise
 from core.schedule import VE
@@ -138,11 +138,20 @@ def test_chains_and_paths_do_not_depend_on_their_number():
     assert np.abs(few.diffusion.fields - other.diffusion.fields).max() > 0.1
 
 
+def test_every_run_is_shown_as_soon_as_it_has_ended():
+    stages = list(side_by_side_stages(THEORY, SCORE, SCHEDULE, DATA, n=16, duration=40, runs=3))
+    assert [int(stage.diffusion.run[-1]) for stage in stages] == [1, 2, 3]
+    for stage in stages[:2]:
+        count = len(stage.diffusion.step)
+        assert np.array_equal(stage.diffusion.fields, stages[2].diffusion.fields[:count])
+        assert stage.quantisation is stages[2].quantisation
+
+
 def test_all_fields_differ():
-    result = both(n=40, shown=40)
+    result = both(n=1100, shown=1100, duration=8, steps=4)  # in two chunks at least, whatever the cores
     for track in (result.quantisation, result.diffusion):
         for fields in (track.fields[0], track.fields[-1]):
-            assert len(np.unique(fields[:, 0, 0])) == 40
+            assert len(np.unique(fields[:, 0, 0])) == 1100
 
 
 def test_the_clock_counts_seconds_of_both():

@@ -54,7 +54,10 @@ def test_a_quick_picture_comes_first_then_both_in_full(beside, wait):
     tab.stage.param.watch(lambda event: said.append(event.new), "status")
     wait(lambda: not tab.stage.busy)
     said = [s for s in said if "cluster update" not in s]
-    assert said == ["preview · 16 fields each", "preview, 32 fields, 2 runs under way", "32 fields each"]
+    assert said == [
+        "preview · 16 fields each", "preview, 32 fields, 2 runs under way", "run 1 of 2 · 32 fields each",
+        "32 fields each",
+    ]  # fmt: skip
     assert tab.stage.playing
     result = tab.outcome.found
     assert (result.n, int(result.diffusion.run[-1]), int(result.quantisation.evaluations[-1])) == (32, 2, 150)
@@ -125,12 +128,12 @@ def test_both_fields_are_those_of_the_same_time(found, clock):
     limit = float(np.asarray(right.limits)[-1, 1])
     seen = (np.asarray(right.data)[-1] / 127.5 - 1) * limit
     assert seen == pytest.approx(np.clip(d.fields[-1, 0], -limit, limit), abs=limit / 250)
-    assert scene.captions[-1] == f"Langevin τ = {400 * 0.02:.3g}   diffusion run 3, step 20 of 20"
+    assert scene.captions[-1] == f"Parisi–Wu time {400 * 0.02:.3g}   run 3, step 20 of 20"
 
 
 def test_a_finished_field_stays_until_the_next_run_has_taken_a_step(found):
     scene = beside_scene(found, "evaluations", 1)
-    texts = [caption.split("diffusion ")[1] for caption in scene.captions]
+    texts = [caption.split("   ")[1] for caption in scene.captions]
     assert "run 1, step 20 of 20" in texts
     assert "run 2, step 20 of 20" in texts
     assert "run 2, step 0 of 20" not in texts
@@ -156,6 +159,17 @@ def test_the_curves_are_the_numbers_of_the_run(found):
         assert np.asarray(best.y)[[0, -1]] == pytest.approx(d.estimate.value[[0, -1], k])
     drift = panels(scene)["drift"]
     assert np.asarray(lines(drift, "forward")[0].y) == pytest.approx(q.drift)
+
+
+def test_the_clock_of_seconds_counts_in_steps_of_the_chains(found):
+    where, (q, d) = axis(found, "seconds"), (found.quantisation, found.diffusion)
+    assert where.chains == pytest.approx(np.log10(1 + q.evaluations))
+    assert where.runs == pytest.approx(np.log10(1 + d.seconds / q.seconds[1]))
+    for place, label in where.ticks[1:]:
+        number, unit = label.split()
+        assert place == pytest.approx(
+            np.log10(1 + float(number) * {"s": 1, "ms": 1e-3, "µs": 1e-6}[unit] / q.seconds[1])
+        )
 
 
 def test_the_pictures_hold_as_many_fields_as_are_asked_for(found):
