@@ -151,6 +151,7 @@ def test_the_sentence_names_the_part_that_dominates(parts):
     size = found.statistics[k]
     prior = with_part(calm, "prior", k, -2 * size, 0.1 * size)
     assert "**the prior dominates**: it shifts |M| by −2.00(10) σ, or" in sentence(prior)
+    assert worst(with_part(prior, "score", k, 1.5 * size, 0.1 * size)).column == "prior"
     small = with_part(calm, "cut-off", k, 0.5 * size, 0.1 * size)
     assert "**statistics dominates**" in sentence(small)
     assert "is the cut-off in σ̃: it shifts |M| by 0.50(10) σ" in sentence(small)
