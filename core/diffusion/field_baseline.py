@@ -103,6 +103,13 @@ class Propagators:
         moved = {f.name: getattr(self, f.name).to(where) for f in fields(self) if f.name != "event"}
         return replace(self, **moved)
 
+    def curvature(self) -> Tensor:
+        """⟨|K_p|²⟩/V of φ⁴, (c, *half): by parts ⟨∂²S⟩ = 2(1 - 2λ) - 4κ Σ_μ cos p_μ + 12λ⟨φ²⟩, at least 1/G_p."""
+        kappa, lam = (c.reshape(-1, *[1] * len(self.event)) for c in self.couplings.unbind(1))
+        site = self.spread.reshape(kappa.shape) ** 2
+        bare = 2 * (1 - 2 * lam) - 4 * kappa * len(self.event) * self.neighbour
+        return (bare + 12 * lam * site).clamp_min(1e-6)
+
     def mean(self, values: Tensor) -> Tensor:
         """Mean over all momenta of ``values`` (n, *half), shape (n,): the value on one site of Σ_p values |φ_p|²."""
         return (values * self.weight).flatten(1).sum(1)

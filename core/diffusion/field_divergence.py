@@ -23,10 +23,10 @@ from core.diffusion.field_network import CEILING, FILTERS, FieldNetwork, Level, 
 def network_divergence(network: FieldNetwork, x: Tensor, sigma: Tensor, propagators: Propagators) -> Tensor:
     """Σ_x ∂c(x)/∂x̃(x) of c = W ⋆ h, shape (n,); arguments as of the network.
 
-    Raises ValueError for a network of more than one block.
+    Raises ValueError for a network of more than one block, or with the magnetisation as input.
     """
-    if network.config.blocks != 1:
-        raise ValueError(f"the cheap divergence is that of one block, this network has {network.config.blocks}")
+    if network.config.blocks != 1 or network.config.magnetised:
+        raise ValueError("the cheap divergence is that of one block without the magnetisation as input")
     level = Level(x, sigma, propagators)
     p, volume = level.p, math.prod(propagators.event)
     embedding, filters, inputs = network.embedding(level), level.filters(), level.inputs()

@@ -1,13 +1,14 @@
 """The loss of a lattice denoiser, in nats, with a target from which the Gaussian noise has been cancelled.
 
 Denoising score matching has the target φ_0. Where the action is known, so is K = -∂S/∂φ at φ_0, and target score
-matching (arXiv:2402.08667, section 3) has the target x̃ + σ̃² K(φ_0). Both have E[φ_0 | x̃] as their mean, and so has
-every mixture of them, mode by mode. With the weights W = G/(G + σ̃²) and 1 - W = σ̃²/(G + σ̃²),
+matching (arXiv:2402.08667, section 3) has the target x̃ + σ̃² K(φ_0). Both have E[φ_0 | x̃] as their mean, so what they
+differ by, ``δ = σ̃ (η + σ̃ K)``, has the mean 0 at every x̃, and every target
 
-    T = (1 - W) ⋆ φ_0 + W ⋆ (x̃ + σ̃² K(φ_0)) = W ⋆ x̃ + σ̃² W ⋆ (K(φ_0) + G⁻¹ ⋆ φ_0),
+    T = φ_0 + c(p) δ_p
 
-since (1 - W) = σ̃² W/G: for a Gaussian field of propagator G all of its noise is gone, and only that of the interaction
-is left. G need not be right for the mean to be.
+will do. The noise of T is least for ``c = -⟨φ_0 δ*⟩/⟨|δ|²⟩``, mode by mode. As ⟨φ_p K_p*⟩ = -V and ⟨|K_p|²⟩ = V ⟨∂²S⟩_p
+(by parts), that is ``c = 1/(1 + σ̃² ⟨∂²S⟩_p)``. For a Gaussian field all noise is gone with it, and T is its denoiser;
+otherwise only that of the interaction is left.
 
 The loss ``½ Σ_x (D - T)²/σ̃²`` per unit of log σ̃ counts in nats: what a denoiser has above the true one, integrated
 over log σ̃ and doubled, is the relative entropy of the laws of paths (arXiv:2101.09258, theorem 1).
@@ -47,10 +48,12 @@ def _residual(level: Level, batch: Batch) -> Tensor:
     """(T - B)/σ̃, what the Gaussian denoiser leaves."""
     if batch.force is None:
         return (batch.x0 - level.back(level.gaussian_modes())) / _columns(batch.sigma, batch.x0)
-    # T - B = σ̃² W ⋆ (K + G⁻¹ φ_0) - (the pull towards ±m)
-    force = level.transform(batch.force) + level.transform(batch.x0) / batch.propagators.connected
-    pull = level.gaussian_modes() - level.wiener * level.modes
-    return level.back(level.variance.sqrt() * level.wiener * force - pull / level.variance.sqrt())
+    # (T - B)/σ̃ = (φ_0 - B)/σ̃ + c ⋆ (η + σ̃ K)
+    p, sigma = batch.propagators, batch.sigma
+    share = 1 / (1 + level.variance * p.curvature())
+    noise = level.transform(batch.eta + _columns(sigma, batch.x0) * batch.force)
+    rest = (level.transform(batch.x0) - level.gaussian_modes()) / level.variance.sqrt()
+    return level.back(rest + share * noise)
 
 
 def _level(batch: Batch) -> tuple[Level, Tensor]:

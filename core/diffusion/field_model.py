@@ -208,7 +208,7 @@ class FieldModel:
         if header.get("kind") != _KIND:
             raise ValueError(f"{path} holds a score of a toy target, not of a lattice field")
         try:
-            network = FieldNetwork(NetworkConfig(**header["network"]))
+            network = FieldNetwork(NetworkConfig(**({"magnetised": False} | header["network"])))
             weights = {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")}
             network.load_state_dict(weights)
             baselines = [

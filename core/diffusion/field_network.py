@@ -42,8 +42,9 @@ class NetworkConfig:
     """Size of a network.
 
     Each of ``blocks`` blocks turns ``channels`` fields into ``hidden`` ones in momentum space and back in space, with
-    ``gate`` even units; ``embedding`` units carry the noise level and the couplings. With ``blocks`` = 1 the
-    divergence is cheap. Raises ValueError for sizes below 1.
+    ``gate`` even units; ``embedding`` units carry the noise level and the couplings, and if ``magnetised`` the square
+    of the denoised field's magnetisation, which in a finite box is a variable of its own. With ``blocks`` = 1, and
+    not magnetised, the divergence is cheap. Raises ValueError for sizes below 1.
     """
 
     channels: int = 8
@@ -52,6 +53,7 @@ class NetworkConfig:
     blocks: int = 2
     embedding: int = 32
     conditioned: bool = False
+    magnetised: bool = True
 
     def __post_init__(self) -> None:
         for name in ("channels", "hidden", "gate", "blocks", "embedding"):
@@ -62,7 +64,7 @@ class NetworkConfig:
 PRESETS = {
     "small": NetworkConfig(),
     "large": NetworkConfig(channels=24, hidden=96, gate=96, blocks=4, embedding=64),
-    "flow": NetworkConfig(channels=8, hidden=48, gate=48, blocks=1),
+    "flow": NetworkConfig(channels=8, hidden=48, gate=48, blocks=1, magnetised=False),
 }
 
 
@@ -79,7 +81,7 @@ class FieldNetwork(nn.Module):
         # Left uninitialised, because torch would draw from its global generator.
         self.embed = nn.ModuleList(
             [
-                skip_init(nn.Linear, _FEATURES + 3 * c.conditioned, c.embedding),
+                skip_init(nn.Linear, _FEATURES + 3 * c.conditioned + c.magnetised, c.embedding),
                 skip_init(nn.Linear, c.embedding, c.embedding),
             ]
         )
@@ -113,7 +115,7 @@ class FieldNetwork(nn.Module):
 
     def embedding(self, level: Level) -> Tensor:
         """Noise level and couplings, (n, embedding)."""
-        embedding = level.features(self.config.conditioned)
+        embedding = level.features(self.config.conditioned, self.config.magnetised)
         for layer in self.embed:
             embedding = silu(layer(embedding))
         return embedding
@@ -220,8 +222,9 @@ class Level:
         filters += [g / (g + 4.0**k * self.variance) for k in OCTAVES]
         return torch.stack([f.expand_as(self.wiener) for f in filters])
 
-    def features(self, conditioned: bool) -> Tensor:
-        """The noise level in numbers of order one, (n, 8), with the couplings (n, 11) if ``conditioned``."""
+    def features(self, conditioned: bool, magnetised: bool) -> Tensor:
+        """The noise level in numbers of order one, (n, 8), with three columns of couplings if ``conditioned``, and
+        one of the squared magnetisation if ``magnetised``."""
         p, n = self.p, len(self.sigma)
         level = torch.log(self.sigma / p.spread)
         left = p.mean(self.variance * self.wiener).sqrt() / p.spread
@@ -231,6 +234,9 @@ class Level:
         if conditioned:
             kappa, lam = p.couplings.expand(n, 2).unbind(1)
             columns += [10 * (kappa - 0.3), 50 * (lam - 0.022), (p.m / p.spread).expand(n)]
+        if magnetised:
+            total = self.gaussian_modes()[(slice(None), *[0] * len(self.axes))].real
+            columns += [(total / (math.prod(p.event) * p.spread)) ** 2]
         return torch.stack([c.expand(n) for c in columns], dim=1)
 
 

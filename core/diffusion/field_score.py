@@ -108,13 +108,13 @@ class FieldScore:
 
     @property
     def cheap_divergence(self) -> bool:
-        """Whether ``divergence`` costs about as much as a few scores: that of a network of one block does."""
-        return self._network.config.blocks == 1
+        """Whether ``divergence`` costs about as much as a few scores: that of the preset ``flow`` does."""
+        return self._network.config.blocks == 1 and not self._network.config.magnetised
 
     def divergence(self, x: Tensor, f: float, xi: float) -> Tensor:
         """∇·score of each configuration, (n,) float64, exact. Raises ValueError as ``score`` does.
 
-        Of the network's part it costs a few evaluations for a network of one block, else a backward pass a site.
+        Of the network's part it costs a few evaluations where it is cheap, else a backward pass a site.
         """
         self._check(x, f, xi)
         total = GaussianLaw.of(self.gaussian).divergence(x.detach().double(), f, xi)

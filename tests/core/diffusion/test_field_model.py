@@ -107,7 +107,9 @@ class TestScore:
     @pytest.mark.parametrize("blocks", [1, 2])
     @pytest.mark.parametrize("f", [1.0, 0.4])
     def test_the_divergence_is_the_trace_of_the_jacobian(self, blocks, f):
-        made = network(NetworkConfig(channels=3, hidden=6, gate=5, blocks=blocks, embedding=7)).double()
+        made = network(
+            NetworkConfig(channels=3, hidden=6, gate=5, blocks=blocks, embedding=7, magnetised=blocks > 1)
+        ).double()
         baseline, sigma = Baseline(gaussian(m=0.4), 0.22, 0.02), 0.7
         score = FieldModel(made, [baseline], model().record).at()
         x, xi = f * FIELDS[:2], (f * sigma) ** 2

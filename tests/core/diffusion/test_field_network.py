@@ -101,6 +101,23 @@ def ensemble() -> tuple[Phi4, torch.Tensor]:
     return theory, report.fields.float()
 
 
+def test_no_other_mixture_of_the_targets_has_less_noise(ensemble):
+    # of T = φ_0 + s c(p) δ_p with a factor s, and with the noise of E[φ_0|x̃] - φ_0 in all of them alike
+    theory, x0 = ensemble
+    propagators = Propagators.of([Baseline(FieldGaussianScore.fit(x0), 0.25, 0.2)])
+    force = torch.fft.rfft2(theory.force(x0)).abs().square().mean(0) / 16
+    assert torch.allclose(propagators.curvature()[0], force, rtol=0.03)
+    for sigma in (0.3, 1.0, 4.0):
+        delta = sigma * (Noise(8).normal(0, tuple(x0.shape), torch.float32) + sigma * theory.force(x0))
+        share = 1 / (1 + sigma**2 * propagators.curvature())
+        kick = torch.fft.irfft2(share * torch.fft.rfft2(delta), s=(4, 4))
+        # the noise is ⟨|φ_0 + s kick|²⟩ up to a constant: a parabola in s, lowest at -⟨φ_0 kick⟩/⟨kick²⟩
+        cross, square = (x0 * kick).mean((1, 2)).double(), kick.square().mean((1, 2)).double()
+        lowest = -float(cross.mean() / square.mean())
+        error = float((cross + lowest * square).std() / square.mean()) / math.sqrt(len(x0))
+        assert abs(lowest - 1) < 4.5 * error < 0.2
+
+
 @pytest.mark.parametrize("m", [0.0, 0.6])
 @pytest.mark.parametrize("sigma", [0.15, 0.7, 3.0])
 def test_both_targets_have_the_same_mean_at_every_field(ensemble, sigma, m):
