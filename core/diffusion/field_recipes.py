@@ -28,9 +28,9 @@ class Recipe(NamedTuple):
 
 SHIPPED = {
     "phi4_L32_k0.21": Recipe((0.21,), 800),
-    "phi4_L32_k0.27": Recipe((0.27,), 2500),
+    "phi4_L32_k0.27": Recipe((0.27,), 3000),
     "phi4_L32_k0.40": Recipe((0.4,), 800),
-    "phi4_L32_conditioned": Recipe((0.2, 0.4), 2500),
+    "phi4_L32_conditioned": Recipe((0.2, 0.4), 3000),
 }
 
 
