@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.cli import models
 from core.cli.arguments import Parser, positive, seed, warn, whole_number
 from core.cli.lattices import theory_in_words
 
 if TYPE_CHECKING:
     from core.contracts import Tensor
-    from core.diffusion.field_source import Bound
     from core.theories.phi4 import Phi4
 
 _DESCRIPTION = """\
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     from core.diffusion.score_profile import score_profile
 
     data, theory = _ensemble(arguments.file)
-    bound = _bound(arguments, theory)
+    bound = models.bound_of(arguments, theory.event, theory.kappa, theory.lam)
     schedule = schedule_reaching(arguments.schedule, noise_range(baseline_of(bound.score)).high)
     common: dict[str, Any] = {
         "theory": theory, "n": arguments.configs, "seed": arguments.seed, "device": arguments.device,
@@ -112,25 +112,6 @@ def _ensemble(path: Path) -> tuple[Tensor, Phi4]:
             if reader.independent:
                 fields = fields.reshape(-1, *reader.theory.event)
             return torch.from_numpy(fields), reader.theory
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise ValueError(str(error)) from None
-
-
-def _bound(arguments: argparse.Namespace, theory: Phi4) -> Bound:
-    """The score on the lattice and at the couplings of F."""
-    from core.diffusion.field_model import FieldModel
-    from core.diffusion.field_source import bind, bind_ensemble
-
-    try:
-        if arguments.model.suffix == ".nc":
-            if arguments.score == "learned":
-                raise ValueError(f"{arguments.model} is an ensemble and has no learned score: give --score gaussian")
-            return bind_ensemble(arguments.model, theory.event)
-        model = FieldModel.load(arguments.model)
-        return bind(
-            model, event=theory.event, kappa=theory.kappa, lam=theory.lam, score=arguments.score,
-            baseline=arguments.baseline, seed=arguments.seed,
-        )  # fmt: skip
     except (FileNotFoundError, IsADirectoryError) as error:
         raise ValueError(str(error)) from None
 

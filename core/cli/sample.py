@@ -86,6 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--out must name a file, {out} is a folder")
     if out.exists() and not arguments.force:
         raise ValueError(f"{out} exists; give --force to overwrite it")
+    if arguments.solver is not None and arguments.correct in ("path", "metropolis"):
+        raise ValueError(f"--correct {arguments.correct} has an integrator of its own, but --solver is given")
     given = {name: getattr(arguments, name) for name in ("solver", "grid", "check")}
     request = SampleRequest(
         arguments.configs, models.schedule_of(arguments), steps=arguments.steps, prior=arguments.prior,

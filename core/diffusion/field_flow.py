@@ -58,7 +58,8 @@ def seconds_for(flow: ProbabilityFlow, n: int) -> float:
         start = time.perf_counter()
         score_divergence(flow.model, x, xi, method, probe)
         times.append(time.perf_counter() - start)
-    return min(times) / few * passes * PASSES * flow.steps * n / cores()
+    at_once = cores() if torch.device(flow.device).type == "cpu" else 1
+    return min(times) / few * passes * PASSES * flow.steps * n / at_once
 
 
 def require_affordable(flow: ProbabilityFlow, n: int, patience: float = PATIENCE) -> None:

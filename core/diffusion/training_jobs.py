@@ -109,8 +109,9 @@ class Job:
         if self.state in ("waiting", "preparing"):
             self.cancel()
             return
-        self._tell("stop", ("training", "paused"))
-        self._set(state="stopping")
+        with self._changed:  # should it end by itself meanwhile, that is what it has done
+            self._tell("stop", ("training", "paused"))
+            self._set(state="stopping")
 
     def cancel(self) -> None:
         """End it at once and drop its checkpoint, unless it went on from it. Nothing happens where it is over."""
@@ -154,6 +155,8 @@ class Job:
         context = multiprocessing.get_context("spawn")
         name = f"stoqlab-training-{self.id}"
         with self._changed:  # whoever cancels it waits until there is a process to end
+            if self.state != "waiting":  # cancelled just before
+                return
             self._connection, theirs = context.Pipe()
             arguments = (self.request, self.path, theirs)
             process = context.Process(target=train, args=arguments, name=name, daemon=True)

@@ -125,7 +125,8 @@ class _Run:
             self.trainer = _trainer(request, orders)
         laws = self.trainer.source.laws
         law = laws[len(laws) // 2]
-        assert law.theory is not None
+        if law.theory is None:
+            raise ValueError("the couplings of the data are not known here; go on with stoqlab train --resume")
         self.watch = Watch(law.theory, law.held_out, Noise(self.trainer.seed, "training"))
         self._due = {self._picture: _Due(PICTURE_EVERY), self._table: _Due(TABLE_EVERY), self._save: _Due(SAVE_EVERY)}
 

@@ -84,8 +84,11 @@ def test_budget_refuses_in_a_sentence(capsys, ensemble, change, sentence):
 
 
 def test_budget_names_files_that_do_not_fit(capsys, ensemble, model, tmp_path):
+    other = tmp_path / "other.nc"
+    make_ensemble(EnsembleRequest(Phi4(4, 0.15, 0.0), "cluster", 32, seed=3), other)
     for arguments, sentence in (
-        ((ensemble, ensemble), "has no learned score"),
+        ((ensemble, ensemble), "it has a score with --score gaussian only"),
+        ((other, ensemble, "--score", "gaussian"), "--kappa must be 0.15"),
         ((model, tmp_path / "none.nc"), "there is no file"),
         ((tmp_path / "none.safetensors", ensemble), "none.safetensors"),
         ((ensemble, model), "not an ensemble"),

@@ -169,6 +169,7 @@ def test_the_gaussian_of_an_ensemble(run, tmp_path):
         (("--configs", "8", "--schedule", "cosine", "--sigma", "3", "--out", "G.nc"), "net.safetensors", "--sigma bel"),
         (("--configs", "8", "--grid", "even", "--out", "G.nc"), "net.safetensors", "invalid choice: 'even'"),
         (("--configs", "8", "--correct", "path", "--chains", "3", "--out", "G.nc"), "net.safetensors", "must divide"),
+        (("--configs", "8", "--correct", "path", "--solver", "heun", "--out", "G.nc"), "net.safetensors", "of its own"),
         (("--configs", "1e6", "--correct", "metropolis", "--out", "G.nc"), "net.safetensors", "would take about"),
         (("--configs", "8", "--L", "6", "--baseline", "stored", "--out", "G.nc"), "net.safetensors", "extrapolated or"),
     ],

@@ -199,6 +199,8 @@ def test_names_and_the_length_of_the_queue(jobs, ensemble):
     assert first.state == "cancelled"
     assert held.ahead(others[0]) == []
     first.cancel()
+    first._begin()  # its turn came just when it was cancelled
+    assert (first.state, first._process) == ("cancelled", None)
     assert held.start(request(ensemble, 1), name="mine").state == "waiting"
     with pytest.raises(KeyError):
         held.job("99")
