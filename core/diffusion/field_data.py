@@ -84,6 +84,10 @@ class FieldSource(ABC):
         """Whether the action of every law is known."""
         return all(law.theory is not None for law in self.laws)
 
+    @abstractmethod
+    def fields(self, k: int, n: int) -> Tensor:
+        """About ``n`` training configurations of law k, (·, *event) float32; batches stay what they were."""
+
     @property
     @abstractmethod
     def digest(self) -> str:
@@ -137,6 +141,9 @@ class ArraySource(FieldSource):
             laws.append(Law(event, kappa, lam, FieldGaussianScore.fit(train[::stride]), held, len(train)))
             self._data.append(train)
         self.laws, self._digest = tuple(laws), digest.hexdigest()[:16]
+
+    def fields(self, k: int, n: int) -> Tensor:
+        return self._data[k][:: max(1, math.ceil(len(self._data[k]) / n))]
 
     @property
     def digest(self) -> str:

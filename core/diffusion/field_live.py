@@ -160,6 +160,9 @@ class LiveSource(FieldSource):
         if report is not None:
             report(len(theories), len(theories))
 
+    def fields(self, k: int, n: int) -> Tensor:
+        return self._pools[k].ahead(n)
+
     @property
     def digest(self) -> str:
         return hashlib.sha256(json.dumps(self.describe()).encode()).hexdigest()[:16]
@@ -217,6 +220,16 @@ class _Pool:
             n -= len(some)
             taken.append(some)
         return torch.cat(taken)
+
+    def ahead(self, n: int) -> Tensor:
+        """At least ``n`` configurations that the chains will come to, if they are not there yet."""
+        found, x = [self.fields], self.fields
+        for turn in range(1, math.ceil(n / len(x))):
+            x, _ = advance(
+                self.theory, "cluster", self.parameters, x, self.count + MOVES * (turn - 1), MOVES, self.noise
+            )
+            found.append(x)
+        return torch.cat(found)
 
     def _turn(self) -> None:
         self.fields = self._moved() if self._next is None else self._next.result()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -21,6 +22,7 @@ from core.contracts import Tensor
 from core.diffusion import checkpoint
 from core.diffusion.field_baseline import Baseline, between, on_lattice
 from core.diffusion.field_gaussian import FieldGaussianScore
+from core.diffusion.field_magnetisation import MagnetisationTable, mixed
 from core.diffusion.field_network import FieldNetwork, NetworkConfig
 
 if TYPE_CHECKING:
@@ -66,13 +68,24 @@ class FieldTrainingRecord:
 
 
 class FieldModel:
-    """Network (averaged weights), the ``baselines`` it was trained with, its ``record`` and ``name``."""
+    """Network (averaged weights), the ``baselines`` it was trained with, its ``record`` and ``name``.
+
+    ``tables`` set right what it says of the magnetisation, one for each baseline, or none at all.
+    """
 
     def __init__(
-        self, network: FieldNetwork, baselines: list[Baseline], record: FieldTrainingRecord, name: str = ""
+        self,
+        network: FieldNetwork,
+        baselines: list[Baseline],
+        record: FieldTrainingRecord,
+        name: str = "",
+        tables: Sequence[MagnetisationTable] = (),
     ) -> None:
         if not baselines:
             raise ValueError("a field model needs at least one baseline, got none")
+        if len(tables) not in (0, len(baselines)):
+            raise ValueError(f"there must be a table for each of {len(baselines)} baselines, got {len(tables)}")
+        self.tables = list(tables)
         self.network = copy.deepcopy(network).to("cpu", torch.float32).requires_grad_(False).eval()
         self.baselines, self.record, self.name = list(baselines), record, name
 
@@ -157,8 +170,26 @@ class FieldModel:
         if gaussian is not None:
             if gaussian.event != event:
                 raise ValueError(f"gaussian must live on the lattice {event}, got {gaussian.event}")
-            return FieldScore(self, Baseline(gaussian, kappa, lam, "refitted"))
-        return FieldScore(self, self._baseline(event, kappa, lam))
+            return FieldScore(self, Baseline(gaussian, kappa, lam, "refitted"), self._table(gaussian, kappa, lam))
+        baseline = self._baseline(event, kappa, lam)
+        return FieldScore(self, baseline, self._table(baseline.gaussian, kappa, lam))
+
+    def _table(self, gaussian: FieldGaussianScore, kappa: float | None, lam: float | None) -> MagnetisationTable | None:
+        """That of the couplings, between the nearest in κ and λ; None on other lattices, and outside."""
+        near = [(b, t) for b, t in zip(self.baselines, self.tables, strict=False) if b.event == gaussian.event]
+        if not near:
+            return None
+        if not self.conditioned:
+            own = near[0][0]
+            return near[0][1] if kappa is None or (_same(own.kappa, kappa) and _same(own.lam, lam)) else None
+        if self.trusts(kappa, lam):
+            return None
+        shares = [_share(b.kappa, kappa, [o.kappa for o, _ in near]) * _share(b.lam, lam, [o.lam for o, _ in near])
+                  for b, _ in near]  # fmt: skip
+        chosen = [(t, w) for (_, t), w in zip(near, shares, strict=True) if w > 0]
+        if len(chosen) == 1:
+            return chosen[0][0]
+        return mixed([t for t, _ in chosen], [w for _, w in chosen], gaussian)
 
     def _baseline(self, event: tuple[int, ...], kappa: float | None, lam: float | None) -> Baseline:
         events = {b.event for b in self.baselines}
@@ -177,6 +208,8 @@ class FieldModel:
         tensors = {f"network.{name}": t for name, t in self.network.state_dict().items()}
         for i, baseline in enumerate(self.baselines):
             tensors[f"baseline.{i}"] = torch.from_numpy(_octant(baseline.gaussian.connected))
+        for i, table in enumerate(self.tables):
+            tensors[f"magnetisation.{i}"] = torch.from_numpy(np.column_stack([table.levels, table.coefficients]))
         return tensors
 
     def contents(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -221,9 +254,13 @@ class FieldModel:
             ]
             known = {f.name for f in fields(FieldTrainingRecord)}
             record = FieldTrainingRecord(**{k: v for k, v in header["training"].items() if k in known})
+            given = [
+                tensors[f"magnetisation.{i}"].numpy() for i in range(len(baselines)) if "magnetisation.0" in tensors
+            ]
+            tables = [MagnetisationTable(rows[:, 0], rows[:, 1:]) for rows in given]
+            return cls(network, baselines, record, path.stem, tables)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"{path} is not a complete field model: {error}") from error
-        return cls(network, baselines, record, path.stem)
 
 
 def shipped() -> dict[str, Path]:
@@ -260,6 +297,12 @@ def _unfolded(octant: np.ndarray, event: tuple[int, ...]) -> np.ndarray:
 def _range(values: list[float | None]) -> tuple[float, float] | None:
     known = [v for v in values if v is not None]
     return (min(known), max(known)) if known else None
+
+
+def _share(node: float | None, at: float | None, nodes: Sequence[float | None]) -> float:
+    """Weight of a node in the linear interpolation between the two nodes beside ``at``."""
+    known = sorted({n for n in nodes if n is not None})
+    return float(np.interp(at or 0.0, known, [float(n == node) for n in known]))
 
 
 def _same(a: float | None, b: float | None) -> bool:

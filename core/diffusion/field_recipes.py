@@ -3,7 +3,7 @@
 Each is the small network, trained on fresh configurations of φ⁴ at λ = 0.022 on 32 × 32 from cluster chains, with
 seed 1 and one thread: the same as ``stoqlab train phi4 --L 32 --kappa K --lam 0.022 --levels adaptive --steps N
 --seed 1 --threads 1``, less the state from which training could go on. A thousand steps take two to three minutes of
-one core. A run that was interrupted goes on where it last wrote its state, a file beside the model's.
+one core. A run that was interrupted goes on where it last wrote its state, in a folder beside the model's file.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SHIPPED = {
 
 def trainer(name: str, folder: Path) -> FieldTrainer:
     """The training of this name, at its beginning or where its state in ``folder`` has it."""
-    state = folder / f"{name}.training.safetensors"
+    state = _state(name, folder)
     if state.is_file():
         return FieldTrainer.load(state, None, "cpu")
     recipe = SHIPPED[name]
@@ -47,17 +47,22 @@ def trainer(name: str, folder: Path) -> FieldTrainer:
 
 def make(name: str, folder: Path = MODELS) -> Path:
     """Train the model of this name and write its file, overwriting the one there is."""
-    state, path, training = folder / f"{name}.training.safetensors", folder / f"{name}.safetensors", None
-    training = trainer(name, folder)
+    state, path, training = _state(name, folder), folder / f"{name}.safetensors", trainer(name, folder)
+    state.parent.mkdir(exist_ok=True)
     training.run(checkpoint=state)
     training.model(name).save(path, force=True)
     state.unlink()
+    state.parent.rmdir()
     print(f"{path}: {training.step} steps in {training.seconds:.0f} s")
     if training.final is not None:
         print(
             f"  better than the Gaussian baseline by {-training.final.total:.4f}({training.final.total_error:.4f}) nats"
         )
     return path
+
+
+def _state(name: str, folder: Path) -> Path:
+    return folder / f"{name}.training" / "state.safetensors"
 
 
 def main() -> None:

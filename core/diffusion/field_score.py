@@ -12,6 +12,7 @@ from core.contracts import Tensor
 from core.diffusion.field_baseline import Baseline, Propagators
 from core.diffusion.field_divergence import network_divergence
 from core.diffusion.field_gaussian import FieldGaussianScore
+from core.diffusion.field_magnetisation import MagnetisationTable
 from core.diffusion.field_noise import noise_range
 from core.diffusion.gaussian_law import GaussianLaw
 from core.theories.phi4 import Phi4
@@ -27,13 +28,13 @@ class FieldScore:
     """Score model around a ``FieldModel`` and a baseline.
 
     With the denoiser ``D(x̃, σ̃) = B + σ̃² c(x̃, σ̃)`` at x̃ = x/f, σ̃ = √Ξ/f the score is ``(f D - x)/Ξ``, that of the
-    baseline plus ``c/f``. Above the trained levels c is 0; below them it is that of the lowest. The baseline is
-    evaluated in the precision of x, the network in float32. Fields pass through in blocks of fixed size, so that the
-    score of the first ones does not depend on how many there are.
+    baseline plus ``c/f``; ``table`` sets right what D says of the magnetisation. Above the trained levels c is 0; below
+    them it is that of the lowest. The baseline is evaluated in the precision of x, the network in float32. Fields pass
+    through in blocks of fixed size, so that the score of the first ones does not depend on how many there are.
     """
 
-    def __init__(self, model: FieldModel, baseline: Baseline) -> None:
-        self.model, self.baseline = model, baseline
+    def __init__(self, model: FieldModel, baseline: Baseline, table: MagnetisationTable | None = None) -> None:
+        self.model, self.baseline, self.table = model, baseline, table
         self._propagators = Propagators.of([baseline])
         self._network = model.network
         self._places: dict[torch.device, tuple] = {}
@@ -78,11 +79,16 @@ class FieldScore:
         self._check(x, f, xi)
         result = self.gaussian.score(x, f, xi)
         if self._corrects(f, xi):
-            result = result + self._correction(x / f, math.sqrt(xi) / f).to(x.dtype) / f
+            level = math.sqrt(xi) / f
+            result = result + self._correction(x / f, level).to(x.dtype) / f
+            if self._in_table(level):
+                assert self.table is not None
+                change = self.table.change(x.flatten(1).mean(1) / f, level, self.gaussian) / (level**2 * f)
+                result = result + change.to(x.dtype).reshape(-1, *[1] * len(self.event))
         return result
 
     @cached_property
-    def _ceiling(self) -> float:
+    def highest(self) -> float:
         """Above this level the baseline is left alone: up to it a conditioned network was trained at its couplings."""
         trained = self.model.record.sigma_max
         return min(trained, noise_range(self.gaussian).high) if self.model.conditioned else trained
@@ -100,11 +106,9 @@ class FieldScore:
             "interpolated": "interpolated between the couplings of the training",
             "extrapolated": f"extrapolated from {' × '.join(map(str, model.event))}, not fitted here",
         }[self.source]
-        count = sum(p.numel() for p in model.network.parameters())
-        return (
-            f"Learned: the network {f'“{model.name}”' if model.name else ''} ({count:,} parameters) on top of a "
-            f"Gaussian baseline {where}.".replace(",", " ")
-        )
+        count = f"{sum(p.numel() for p in model.network.parameters()):,}".replace(",", " ")
+        name = f"“{model.name}” " if model.name else ""
+        return f"Learned: the network {name}({count} parameters) on top of a Gaussian baseline {where}."
 
     @property
     def cheap_divergence(self) -> bool:
@@ -122,6 +126,10 @@ class FieldScore:
             level = math.sqrt(xi) / f
             part = self._block_trace(x / f, level) if self.cheap_divergence else self._trace(x / f, level)
             total = total + part.to(total) / f**2
+            if self._in_table(level):
+                assert self.table is not None
+                seen = x.detach().flatten(1).double().mean(1) / f
+                total = total + self.table.slope(seen, level, self.gaussian) / (level * f) ** 2
         return total
 
     def _block_trace(self, x: Tensor, sigma: float) -> Tensor:
@@ -154,7 +162,10 @@ class FieldScore:
 
     def _corrects(self, f: float, xi: float) -> bool:
         """Whether the network was trained as high as this level."""
-        return f > 0 and 0.5 * math.log(max(xi, 1e-300)) - math.log(f) <= math.log(self._ceiling)
+        return f > 0 and 0.5 * math.log(max(xi, 1e-300)) - math.log(f) <= math.log(self.highest)
+
+    def _in_table(self, level: float) -> bool:
+        return self.table is not None and level >= self.table.levels[0]
 
     def _size(self, x: Tensor) -> int:
         """Fields that go through the network at once."""

@@ -31,6 +31,7 @@ from core.diffusion.field_data import FieldSource, open_files
 from core.diffusion.field_levels import NoiseLevels, trained_range
 from core.diffusion.field_live import LiveRequest, LiveSource
 from core.diffusion.field_loss import Batch, denoising_loss
+from core.diffusion.field_magnetisation import FEWEST, FITTED, MEASURED, MagnetisationTable, fitted
 from core.diffusion.field_model import FieldModel, FieldTrainingRecord
 from core.diffusion.field_network import PRESETS, FieldNetwork, NetworkConfig
 from core.diffusion.field_noise import noise_range
@@ -109,6 +110,7 @@ class FieldTrainer:
         self.ended = ""
         self._noise = Noise(seed, "field training")
         self.final: Validation | None = None
+        self.tables: list[MagnetisationTable] = []
         self._typical: Tensor | None = None
         self._timer, self._best = 0.0, {}
         self._set_levels()
@@ -196,6 +198,7 @@ class FieldTrainer:
                     self._keep(self.validate())
                 if self.finished:
                     self.final = self.validate(FINALLY_VALIDATED)
+                    self._set_magnetisation_right()
                 if callback:
                     found = self.history[-1] if self.history else None
                     callback(TrainingProgress(self.step, self.steps, self.seconds, loss, found, new))
@@ -321,7 +324,18 @@ class FieldTrainer:
 
     def model(self, name: str = "") -> FieldModel:
         """The model as learned so far (averaged weights; the best ones after an early stop), a copy."""
-        return FieldModel(self._average, self.baselines, self.record, name)
+        return FieldModel(self._average, self.baselines, self.record, name, self.tables)
+
+    def _set_magnetisation_right(self) -> None:
+        """Fit the tables of the finished network (``core.diffusion.field_magnetisation``)."""
+        self.tables, model = [], self.model()
+        configs, noise = max(FEWEST, FITTED // len(self.baselines)), self._noise.of("magnetisation")
+        tables = []
+        for k, baseline in enumerate(self.baselines):
+            own = self.source.fields(k, MEASURED)
+            m = own.double().flatten(1).mean(1).numpy()
+            tables.append(fitted(model, baseline, own, m, configs, noise.of(str(k))))
+        self.tables = tables
 
     @property
     def record(self) -> FieldTrainingRecord:
@@ -379,7 +393,8 @@ class FieldTrainer:
         """
         path = Path(path)
         tensors, header = checkpoint.read(path)
-        record = FieldModel.of(tensors, header, path).record
+        model = FieldModel.of(tensors, header, path)
+        record = model.record
         if "trainer" not in header:
             raise ValueError(f"{path} holds a model but no training state, so training cannot go on from it")
         state = header["trainer"]
@@ -395,10 +410,13 @@ class FieldTrainer:
             source, FieldTrainingConfig(**record.config), NetworkConfig(**record.network), record.seed, device,
             min(record.threads, cores()) if threads is None else threads,
         )  # fmt: skip
-        trainer._restore(record, state, tensors)
+        trainer._restore(record, state, tensors, model.tables)
         return trainer
 
-    def _restore(self, record: FieldTrainingRecord, state: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    def _restore(
+        self, record: FieldTrainingRecord, state: dict[str, Any], tensors: dict[str, Tensor],
+        tables: list[MagnetisationTable],
+    ) -> None:  # fmt: skip
         self.step, self.steps, self.seconds = record.steps, state["steps"], record.seconds
         self.history = [Validation(**v) for v in record.history]
         self.ended, self._timer, self._best = state["ended"], state["timer"], _named(tensors, "training.best.")
@@ -407,6 +425,7 @@ class FieldTrainer:
         if state["typical"] is not None:
             self._typical = torch.tensor(state["typical"], device=self.device)
         self._average.load_state_dict(_named(tensors, "network."))
+        self.tables = tables
         checkpoint.restore_training(tensors, self._network, self._optimiser, self.step)
 
 
