@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from core.diffusion.field_model import FieldModel, load_cached, shipped
@@ -49,6 +50,8 @@ def model(name: str) -> FieldModel:
 def _title(name: str) -> str:
     if name.startswith(OWN):
         return f"Trained here: {name.removeprefix(OWN)}"
-    size, _, rest = name.removeprefix("phi4_L").partition("_")
-    what = "conditioned on κ" if rest == "conditioned" else f"κ = {float(rest.removeprefix('k')):.2f}"
-    return f"Shipped: {what}, {size} × {size}"
+    found = re.fullmatch(r"phi4_L(\d+)_(?:k([\d.]+)|conditioned)", name)
+    if found is None:
+        return f"Shipped: {name}"
+    size, kappa = found.groups()
+    return f"Shipped: {f'κ = {kappa}' if kappa else 'conditioned on κ'}, {size} × {size}"

@@ -30,8 +30,6 @@ pytestmark = pytest.mark.slow
 KAPPAS = (0.21, 0.27, 0.40)
 CONFIGS, REFERENCE = 20_000, 102_400
 SIGMAS = 3.0
-KNOWN: set[tuple[float, str]] = set()
-"""Pairs (κ, observable) that are known to miss the goal."""
 
 
 def model(kappa: float) -> FieldModel:
@@ -85,14 +83,12 @@ def test_observables_of_the_shipped_models(kappa):
     }
     show(kappa, {name: comparison.observables for name, comparison in found.items()})
     learned = found["learned"].observables
-    misses = {
-        name for name in OBSERVABLES if not abs(learned[name].sigma) < SIGMAS and (kappa, name) not in KNOWN
-    }  # fmt: skip
+    misses = {name for name in OBSERVABLES if not abs(learned[name].sigma) < SIGMAS}
     assert not misses, {name: learned[name] for name in misses}
     if kappa == 0.27:
         for name, allowed in (("abs_m", 0.01), ("chi", 0.03)):
             a, b, _ = learned[name]
-            assert b.error < 0.5 * a.error, "the reference must be the better known of the two"
+            assert b.error < 0.55 * a.error, "the reference must be the better known of the two"
             assert abs(a.value / b.value - 1) < allowed, name
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from core.diffusion.field_baseline import Baseline, Propagators, between, on_lattice
 from core.diffusion.field_gaussian import FieldGaussianScore
-from core.diffusion.field_model import FieldModel, FieldTrainingRecord
-from core.diffusion.field_network import NetworkConfig
+from core.diffusion.field_model import FieldModel, FieldTrainingRecord, shipped
+from core.diffusion.field_network import PRESETS, NetworkConfig
+from core.diffusion.field_recipes import EVENT, LAM, SEED, SHIPPED
 from core.noise import Noise
 from core.theories.phi4 import Phi4
 from tests.core.diffusion.test_field_network import network
@@ -193,3 +196,22 @@ class TestFiles:
         path.write_bytes(path.read_bytes()[:-100])
         with pytest.raises(ValueError, match="damaged or cut short"):
             FieldModel.load(path)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_models_are_those_of_the_recipes(name):
+    made, recipe = FieldModel.load(shipped()[name]), SHIPPED[name]
+    assert (made.record.steps, made.record.seed, made.record.threads) == (recipe.steps, SEED, 1)
+    assert made.record.config["levels"] == "adaptive"
+    assert made.event == EVENT
+    assert made.lam_range == (LAM, LAM)
+    assert made.kappa_range == (recipe.kappas[0], recipe.kappas[-1])
+    assert len(made.tables) == len(made.baselines)
+    assert made.network.config == replace(PRESETS["small"], conditioned=len(recipe.kappas) > 1)
+    act = {"kappa": 0.27} if made.conditioned else {}
+    score, x = made.at(**act), Noise(3).normal(0, (4, *EVENT), torch.float32)
+    out = score.score(x, 1.0, 0.5)
+    for other in (-score.score(-x, 1.0, 0.5), score.score(x.transpose(1, 2), 1.0, 0.5).transpose(1, 2)):
+        assert (out - other).abs().max() < 1e-5 * out.abs().max()
+    moved = score.score(torch.roll(x, (3, 5), (1, 2)), 1.0, 0.5)
+    assert (torch.roll(out, (3, 5), (1, 2)) - moved).abs().max() < 1e-5 * out.abs().max()
