@@ -11,21 +11,26 @@ import torch
 from core.contracts import ScoreModel
 from core.diffusion.field_baseline import on_lattice
 from core.diffusion.field_gaussian import FieldGaussianScore
+from core.diffusion.field_magnetisation import fitted
 from core.diffusion.field_model import FieldModel
+from core.diffusion.field_score import FieldScore
 from core.ensembles.files import open_ensemble
 from core.ensembles.plan import make_plan
 from core.ensembles.request import EnsembleRequest
 from core.ensembles.run import generate
 from core.jobs import Token
+from core.noise import Noise
 from core.theories.phi4 import Phi4
 
 SCORES = ("learned", "gaussian")
 BASELINES = ("stored", "extrapolated", "refit")
 """``stored``: the one of the training; ``extrapolated`` from there to another lattice, and interpolated in the
-couplings; ``refit``: fitted to a short run of the theory."""
+couplings; ``refit``: fitted to a short run of the theory, which also sets right what the network says of M where the
+training has no table for it."""
 REFIT = 4096
 """Configurations of the short run."""
 _FIT_NUMBERS = 2**26  # most field values of an ensemble that a Gaussian is fitted to
+_FITTED_SITES = 2**19  # that a table of the magnetisation is fitted to at each level
 _OTHER = 0x9E3779B97F4A7C15  # keeps the short run apart from an ensemble that somebody makes with the same seed
 
 
@@ -69,8 +74,13 @@ def bind(
             raise ValueError(f"{name} must be one of {', '.join(a for a in allowed if a)}, got {value!r}")
     if baseline == "refit":
         theory = Phi4(event or model.event, *_couplings(model, kappa, lam))
-        fitted = FieldGaussianScore.fit(short_run(theory, seed, token=token))
-        found = model.at(theory.event, theory.kappa, theory.lam, fitted)
+        fields = short_run(theory, seed, token=token)
+        found = model.at(theory.event, theory.kappa, theory.lam, FieldGaussianScore.fit(fields))
+        if found.table is None and score == "learned":
+            m = fields.double().flatten(1).mean(1).numpy()
+            configs = min(max(_FITTED_SITES // theory.volume, 128), 1024)
+            noise = Noise(seed, "magnetisation of a short run")
+            found = FieldScore(model, found.baseline, fitted(model, found.baseline, fields, m, configs, noise))
     else:
         found = model.at(event, kappa, lam)
     if baseline == "stored" and found.source != "fitted":
