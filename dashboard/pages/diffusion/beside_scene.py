@@ -67,10 +67,10 @@ def beside_scene(found: SideBySide, clock: str, shown: int) -> Scene:
     shown = largest_square(min(shown, q.fields.shape[1]))
     spread = np.full(len(positions), np.sqrt(found.reference.value[0]))
     pictures = [
-        field_panel(
+        _field(
             "chain", "Stochastic quantisation", q.fields[left][:, :shown], spread, f"ε = {q.epsilon:.3g}"
         ),
-        field_panel(
+        _field(
             "process", "Diffusion", d.fields[right][:, :shown], np.sqrt(d.observables.value[right, 0]),
             f"{_times(int(d.run[-1]), 'run')} of {_times(d.steps, 'step')}",
         ),
@@ -82,14 +82,21 @@ def beside_scene(found: SideBySide, clock: str, shown: int) -> Scene:
         captions=_captions(found, left, right),
         marks=_marks(found, where),
         ticks=where.ticks,
-        columns="repeat(12, minmax(0, 1fr))",
+        columns="0px repeat(12, 1fr)",
         rows="1.3fr 1fr",
         areas=[
-            " ".join(["chain"] * 4 + ["process"] * 4 + ["drift"] * 4),
-            " ".join(name for name in NAMES for _ in range(3)),
+            # One column in, so that the fields have not the margins of the observables below.
+            " ".join(["."] + ["chain"] * 4 + ["process"] * 4 + ["drift"] * 4),
+            " ".join([NAMES[0], *(name for name in NAMES for _ in range(3))]),
         ],
         duration=14.0,
     )
+
+
+def _field(name: str, title: str, fields: np.ndarray, spread: np.ndarray, note: str) -> Panel:
+    """Fields in units of their spread (F,): both have the same colour bar, and so are drawn in the same size."""
+    scaled = fields / np.maximum(spread, 1e-6)[:, None, None, None]
+    return field_panel(name, title, scaled, np.ones(len(spread)), note, "φ/√⟨φ²⟩")
 
 
 def _before(clock: np.ndarray, positions: np.ndarray) -> np.ndarray:

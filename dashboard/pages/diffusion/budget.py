@@ -61,12 +61,16 @@ class Progress:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """A budget, with the score's errors by scale once they are there; ``last`` where nothing better comes."""
+    """A budget, with the score's errors by scale once they are there.
+
+    ``preview`` where a budget of more paths is to come; ``last`` where nothing better comes.
+    """
 
     budget: ErrorBudget
     profile: ScoreProfile | None
     score: Score
     warning: str | None
+    preview: bool
     last: bool
 
 
@@ -93,14 +97,14 @@ def work(
             grid=str(state.grid), steps=int(state.steps), prior=str(state.prior), reference_steps=reference,  # type: ignore[arg-type]
             progress=lambda done, total, words=words: report(Progress(words, done, total)), **common,
         )  # fmt: skip
-        yield Outcome(budget, None, score, data.warning, False)
+        yield Outcome(budget, None, score, data.warning, preview=reference != REFERENCE, last=False)
     assert budget is not None
     n, words = min(paths, PROFILED), "the score's errors by scale"
     yield Progress(words, 0, n)
     profile = score_profile(
         score.model, data.fields, n=n, progress=lambda done, total: report(Progress(words, done, total)), **common
     )
-    yield Outcome(budget, profile, score, data.warning, True)
+    yield Outcome(budget, profile, score, data.warning, preview=False, last=True)
 
 
 class BudgetView:
@@ -137,7 +141,8 @@ class BudgetView:
         state.param.watch(self._changed, list(BUDGETED))
         self.own.param.watch(self._changed, "budget_paths")
         self.own.param.watch(self._draw, "unit")
-        shell.param.watch(self._draw, "dark")
+        # Once more after all others have heard of the theme: what is drawn before has the former one's text and grid.
+        shell.param.watch(lambda _: self.live.soon(self._draw), "dark")
         self.button.on_click(self._pressed)
 
     def open(self) -> None:
@@ -232,7 +237,7 @@ class BudgetView:
         self.controls.tell(outcome.score)
         warnings = [w for w in (outcome.warning, *outcome.budget.warnings) if w]
         self.note.param.update(object=" ".join(warnings), visible=bool(warnings))
-        self.text.object = sentence(outcome.budget)
+        self.text.object = sentence(outcome.budget, outcome.preview)
         self.results.styles = {"opacity": "1"}
         self._draw()
         if outcome.last:

@@ -8,16 +8,18 @@ from typing import NamedTuple
 import numpy as np
 
 from core.diffusion.error_budget import COLUMNS, NEGLIGIBLE, ErrorBudget
-from core.statistics.format import thousands, with_error
+from core.statistics.format import MINUS, thousands, with_error
 from core.statistics.measure import TITLES
 
 UNITS = {"In σ": "sigma", "In %": "percent"}
 FAR = 3.0
 """Parts of more than this many of their own errors are taken as real, and printed in full ink."""
+LEFT = 1 / 3
+"""Two parts of opposite sign of which less than this share of the larger one is left nearly cancel."""
 
 
 class Worst(NamedTuple):
-    """The largest systematic part that is more than chance: its column, its observable, and what it is worth."""
+    """A systematic part that is more than chance: its column, its observable, and what it is worth."""
 
     column: str
     name: str
@@ -34,18 +36,40 @@ def scale(found: ErrorBudget, unit: str) -> np.ndarray:
 
 def worst(found: ErrorBudget) -> Worst | None:
     """The largest part in units of the statistical error, of those of more than FAR of their own errors."""
-    parts = []
+    parts = [_part(found, column, k) for column in COLUMNS for k in range(len(found.names))]
+    return max((part for part in parts if part is not None), key=lambda part: abs(part.sigma), default=None)
+
+
+def _part(found: ErrorBudget, column: str, k: int) -> Worst | None:
+    """One part of one observable; None for one that may be chance."""
+    value, error = (float(x[k]) for x in found.columns[column])
+    if not abs(value) > FAR * error:
+        return None
+    both = [float(x * unit[k]) for unit in (found.per_sigma, found.per_cent) for x in (value, error)]
+    return Worst(column, found.names[k], *both)
+
+
+def opponent(found: ErrorBudget, most: Worst) -> Worst | None:
+    """The largest part that takes back most of ``most`` in the same observable; None where there is none.
+
+    It is larger than the statistical error, more than chance, of the other sign, and leaves less than LEFT of ``most``.
+    """
+    k, parts = found.names.index(most.name), []
     for column in COLUMNS:
-        value, error = found.columns[column]
-        for k, name in enumerate(found.names):
-            if abs(value[k]) > FAR * error[k]:
-                both = [float(x * unit[k]) for unit in (found.per_sigma, found.per_cent) for x in (value[k], error[k])]
-                parts.append(Worst(column, name, *both))
+        part = _part(found, column, k)
+        large = part is not None and abs(part.sigma) >= 1
+        if large and part.sigma * most.sigma < 0 and abs(part.sigma + most.sigma) < LEFT * abs(most.sigma):
+            parts.append(part)
     return max(parts, key=lambda part: abs(part.sigma), default=None)
 
 
-def sentence(found: ErrorBudget) -> str:
-    """In Markdown: which source of errors dominates."""
+def sentence(found: ErrorBudget, preview: bool = False) -> str:
+    """In Markdown: which source of errors dominates, or which two nearly cancel; a ``preview`` is said to be one."""
+    told = _headline(found)
+    return f"**Preview from {thousands(found.n)} paths**, which the full run can overturn. {told}" if preview else told
+
+
+def _headline(found: ErrorBudget) -> str:
     count = f"With {thousands(found.n)} generated against {thousands(found.data_n)} configurations of data,"
     most = worst(found)
     if most is None:
@@ -58,6 +82,14 @@ def sentence(found: ErrorBudget) -> str:
     if abs(most.sigma) < 1:
         return (
             f"{count} **statistics dominates**. The largest systematic part is {NAMES[most.column]}: it shifts {part}."
+        )
+    other = opponent(found, most)
+    if other is not None:
+        both = [f"{with_error(p.sigma, p.error)} σ by {NAMES[p.column]}" for p in (most, other)]
+        left = f"{most.sigma + other.sigma:.2g}".replace("-", MINUS)
+        return (
+            f"{count} **{NAMES[most.column]} and {NAMES[other.column]} nearly cancel**: {TITLES[most.name]} is shifted "
+            f"{both[0]} and {both[1]}, together by {left} σ, so that neither dominates."
         )
     return f"{count} **{NAMES[most.column]} dominates**: it shifts {part}."
 

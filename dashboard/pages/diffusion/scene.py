@@ -94,10 +94,13 @@ def _below(pictures: list[Panel], beside: list[Panel]) -> tuple[str, str, list[s
     return f"{half} {half}", "1.5fr 1fr", [" ".join(row) for row in zip(*cells, strict=True)]
 
 
-def field_panel(name: str, title: str, fields: np.ndarray, spread: np.ndarray, note: str = "") -> Panel:
+def field_panel(
+    name: str, title: str, fields: np.ndarray, spread: np.ndarray, note: str = "", label: str = ""
+) -> Panel:
     """A montage of fields (F, n, L, L), n a square number.
 
-    Colours are symmetric about 0, equal in all of them, and follow the spread (F,) of the field at each time.
+    Colours are symmetric about 0, equal in all of them, and follow the spread (F,) of the field at each time;
+    ``label`` says at the colour bar what they mean.
     """
     limit = RANGE * np.maximum(spread, 1e-6)
     limits = np.stack([-limit, limit], axis=1)
@@ -107,7 +110,9 @@ def field_panel(name: str, title: str, fields: np.ndarray, spread: np.ndarray, n
     for i in range(shown):
         x0, x1, _, _ = tile_extent(i, shown, width)
         _, _, y0, y1 = tile_extent(i, shown, height)
-        images.append(Image(_bytes(fields[:, i], limit), (x0, x1, y0, y1), palette="diverging", limits=limits))
+        images.append(
+            Image(_bytes(fields[:, i], limit), (x0, x1, y0, y1), palette="diverging", limits=limits, label=label)
+        )
     return Panel(name, images, title=title, aspect="equal", hide_axes=True, note=note, legend=False)
 
 

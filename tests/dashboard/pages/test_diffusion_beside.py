@@ -120,12 +120,14 @@ def test_both_fields_are_those_of_the_same_time(found, clock):
     positions = np.asarray(scene.positions)
     left, right = (panels(scene)[name].series[0] for name in ("chain", "process"))
     assert isinstance(left, Image)
+    spread = np.sqrt(found.reference.value[0])
     for i in (0, len(positions) // 3, len(positions) - 1):
         k = np.flatnonzero(where.chains[q.shown_at] <= positions[i] + 1e-5)[-1]
-        limit = float(np.asarray(left.limits)[i, 1])
+        limit = float(np.asarray(left.limits)[i, 1]) * spread
         seen = (np.asarray(left.data)[i] / 127.5 - 1) * limit
         assert seen == pytest.approx(np.clip(q.fields[k, 0], -limit, limit), abs=limit / 250)
-    limit = float(np.asarray(right.limits)[-1, 1])
+    assert np.array_equal(np.asarray(left.limits), np.asarray(right.limits))  # so that both have the same size
+    limit = float(np.asarray(right.limits)[-1, 1]) * np.sqrt(d.observables.value[-1, 0])
     seen = (np.asarray(right.data)[-1] / 127.5 - 1) * limit
     assert seen == pytest.approx(np.clip(d.fields[-1, 0], -limit, limit), abs=limit / 250)
     assert scene.captions[-1] == f"Parisi–Wu time {400 * 0.02:.3g}   run 3, step 20 of 20"
