@@ -18,7 +18,7 @@ class Score:
     """What drives the backward process: ``model``, its Gaussian part, and a sentence on where both come from.
 
     ``kind`` is 'learned', 'gaussian' or 'exact'; ``baseline`` says where the Gaussian part of a learned one comes from
-    and ``doubt`` that it is used outside its training, each a sentence or empty.
+    and ``doubt`` that it is used outside its training or with an extrapolated one, each a sentence or empty.
     """
 
     model: ScoreModel

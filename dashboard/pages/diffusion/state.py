@@ -25,7 +25,11 @@ ALL_SOLVERS = {
     **SOLVERS,
 }
 SCORES = {"Learned": "learned", "Gaussian baseline": "gaussian", "Exact (free field, λ = 0)": "exact"}
-BASELINES = {"That of the model": "stored", "Refitted to the data": "refitted"}
+BASELINES = {
+    "Of the model; refitted where it has none": "auto",
+    "Refitted to the data": "refitted",
+    "Of the model, extrapolated to the lattice": "extrapolated",
+}
 VIEWS = {"Time axis": "clock", "Side by side at equal σ̃": "level"}
 GROUPS = {
     "Cumulants": "cumulants",
@@ -77,8 +81,9 @@ class DiffusionState(ProcessState):
         "baseline, that baseline alone, or, for the free field, the exact score.",
     )  # fmt: skip
     baseline = param.Selector(
-        default="stored", objects=BASELINES, doc="The Gaussian part of the learned score: the one that the model "
-        "brings (interpolated in κ and λ, extrapolated to another lattice), or refitted to the data here.",
+        default="auto", objects=BASELINES, doc="The Gaussian part of the learned score: the one that the model brings "
+        "(interpolated in κ and λ), or one refitted to the data here. On another lattice than that of the training the "
+        "model's can be extrapolated, but the fields may then come out wrong.",
     )  # fmt: skip
     ensemble = param.Selector(
         default="",

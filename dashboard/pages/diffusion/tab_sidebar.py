@@ -35,7 +35,8 @@ class TabSidebar(Sidebar):
         return [cards[0], card, *cards[1:]]
 
     def tell(self, score: Score | None, check: TrustCheck | None = None) -> None:
-        """Say where the Gaussian part of the score comes from, and whether the score is used outside its training."""
+        """Say where the Gaussian part of the score comes from, and whether the score is used outside its training
+        or with a baseline that is extrapolated to another lattice."""
         if score is not None and (score.doubt or score.baseline):
             self.light.object = light("amber" if score.doubt else "grey", f"{score.doubt} {score.baseline}".strip())
         else:

@@ -58,10 +58,13 @@ def score_of(state: DiffusionState, theory: Phi4, fields: torch.Tensor) -> Score
         return Score(gaussian, gaussian, "gaussian", text)
     model = models.model(str(state.model))
     doubt = model.trusts(theory.kappa, theory.lam)
-    # Outside the training the model has no baseline of its own to offer.
-    refitted = FieldGaussianScore.fit(fields) if doubt or state.baseline == "refitted" else None
-    score = model.at(theory.event, theory.kappa, theory.lam, gaussian=refitted)
+    at_home = any(own.event == theory.event for own in model.baselines)
+    # At couplings outside the training the model has no baseline to offer; on another lattice one may be far off.
+    refit = doubt or state.baseline == "refitted" or not (at_home or state.baseline == "extrapolated")
+    score = model.at(theory.event, theory.kappa, theory.lam, gaussian=FieldGaussianScore.fit(fields) if refit else None)
     baseline = BASELINES[score.source].format(" × ".join(map(str, model.event)))
+    if score.source == "extrapolated":
+        doubt = EXTRAPOLATED
     if state.score == "gaussian":
         text = f"The Gaussian baseline of the model. {baseline} {score.gaussian.describe()}"
         return Score(score.gaussian, score.gaussian, "gaussian", text)
@@ -74,6 +77,7 @@ BASELINES = {
     "interpolated": "Baseline: interpolated between the couplings of the training.",
     "extrapolated": "Baseline: extrapolated from {}; it can be refitted to the data here.",
 }
+EXTRAPOLATED = "On another lattice an extrapolated baseline can make wrong fields, above all near the transition."
 
 
 def work(state: DiffusionState, origin: Request | Stored, token: Token) -> Iterator[Event]:

@@ -4,6 +4,7 @@ The network of these tests is fresh: its correction is 0, so that what it makes 
 """
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +16,15 @@ from core.diffusion.field_generate import generate_fields
 from core.diffusion.field_model import FieldModel, FieldTrainingRecord
 from core.diffusion.field_network import FieldNetwork, NetworkConfig
 from core.diffusion.model_library import ModelLibrary
+from core.jobs import Token
 from core.noise import Noise
 from core.samplers.ensemble import thermalise_by_clusters
 from core.theories.phi4 import Phi4
 from dashboard.pages.diffusion import models
-from dashboard.pages.diffusion.state import NO_MODEL
+from dashboard.pages.diffusion.ensembles import Ensemble, Request, make
+from dashboard.pages.diffusion.state import NO_MODEL, DiffusionState
+from dashboard.pages.diffusion.view import DiffusionView
+from dashboard.pages.diffusion.work import source
 
 KAPPAS = (0.2, 0.22, 0.24)
 LAM = 0.022
@@ -156,10 +161,42 @@ def test_a_network_of_one_pair_of_couplings_can_be_tried_elsewhere(learned, wait
     assert tab.stage.error == ""
 
 
+@pytest.mark.parametrize("name", ["play", "beside", "budget"])
+def test_another_lattice_has_a_refitted_baseline_and_a_warning_of_an_extrapolated_one(library, shells, wait, name):
+    few = "configurations=32&sweeps=20&paths=16&steps=5&runs=1&duration=100&budget_paths=32&kappa=0.22&L=32"
+    tab: Any = DiffusionView(shells(f"?page=diffusion&model=library:steered&{few}&tab={name}")).tab(name)
+    wait(lambda: tab.outcome is not None)
+    fitted = FieldGaussianScore.fit(load_data(tab.state))
+    assert np.allclose(tab.outcome.score.gaussian.connected, fitted.connected)
+    assert "refitted to the data here" in tab.controls.light.object
+    assert "amber" not in tab.controls.light.object or name == "play"  # there the check of the score decides
+    assert "extrapolated" not in tab.controls.light.object
+    first = tab.outcome
+    tab.state.baseline = "extrapolated"
+    wait(lambda: tab.outcome is not first)
+    assert not np.allclose(tab.outcome.score.gaussian.connected, fitted.connected)
+    assert "Baseline: extrapolated from 16 × 16" in tab.controls.light.object
+    if name != "play":
+        assert 'class="amber"' in tab.controls.light.object
+        assert "can make wrong fields" in tab.controls.light.object
+    tab.rest()
+
+
+def load_data(state: DiffusionState) -> torch.Tensor:
+    """The configurations that the page makes in the present setting."""
+    request = source(state)
+    assert isinstance(request, Request)
+    *_, last = make(request, Token())
+    assert isinstance(last, Ensemble)
+    return last.fields
+
+
 def test_another_lattice_has_an_extrapolated_or_a_refitted_baseline(learned, wait):
     tab = learned("kappa=0.22&L=32&paths=16&configurations=32")
     wait(lambda: tab.outcome is not None)
     assert tab.outcome.score.model.event == (32, 32)
+    tab.state.baseline = "extrapolated"
+    wait(lambda: "extrapolated" in tab.controls.light.object)
     assert "Baseline: extrapolated from 16 × 16" in tab.controls.light.object
     assert tab.controls.widgets["baseline"].visible
     tab.state.baseline = "refitted"
