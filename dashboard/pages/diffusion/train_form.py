@@ -32,6 +32,8 @@ NAMES = {
     "called": "Name",
 }
 OF_THE_SAMPLER = ("low", "high", "lam", "L")
+SEEDS = 2**31 - 1
+"""The largest seed."""
 
 
 class TrainSettings(param.Parameterized):
@@ -77,7 +79,7 @@ class TrainSettings(param.Parameterized):
     steps = param.Integer(2000, bounds=(10, 200_000), doc="Training steps, each with one batch.")
     batch = param.String("auto", doc="Configurations a step; auto is the trainer's choice.")
     rate = param.String("auto", doc="Largest learning rate; auto is the trainer's choice.")
-    seed = param.Integer(0, bounds=(0, 2**31 - 1), doc="Fixes weights, noise and the sampler's chains.")
+    seed = param.Integer(0, allow_None=True, doc="Fixes weights, noise and the sampler's chains.")
     called = param.String("", doc="Name of the model in the library; left empty, one is made.")
 
 
@@ -110,8 +112,14 @@ def request_of(settings: TrainSettings, device: str = "auto") -> TrainingRequest
         data = LiveSampler(int(s.L), float(s.low), float(s.high), float(s.lam))  # type: ignore[arg-type]
     by_time = s.length == "minutes"
     batch = _number("batch", str(s.batch))
-    if batch is not None and batch != int(batch):
+    if batch is not None and not batch.is_integer():
         raise ValueError(f"Batch must be a whole number or auto, got {s.batch!r}")
+    rate = _number("rate", str(s.rate))
+    if rate is not None and not 0 < rate < 1:
+        raise ValueError(f"Learning rate must be above 0 and below 1, got {rate:g}")
+    if s.seed is None or not 0 <= int(s.seed) <= SEEDS:  # type: ignore[arg-type]
+        got = "nothing" if s.seed is None else s.seed
+        raise ValueError(f"Seed must be a whole number from 0 to {SEEDS}, got {got}")
     return TrainingRequest(
         data,
         preset=str(s.preset),
@@ -119,7 +127,7 @@ def request_of(settings: TrainSettings, device: str = "auto") -> TrainingRequest
         steps=None if by_time else int(s.steps),  # type: ignore[arg-type]
         target=str(s.target),
         batch=None if batch is None else int(batch),
-        rate=_number("rate", str(s.rate)),
+        rate=rate,
         seed=int(s.seed),  # type: ignore[arg-type]
         device=device,
     )

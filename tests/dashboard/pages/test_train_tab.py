@@ -63,13 +63,26 @@ def test_the_form_makes_the_request():
         ({"batch": "many"}, "Batch must be a number or auto, got 'many'"),
         ({"batch": "1.5"}, "Batch must be a whole number or auto, got '1.5'"),
         ({"rate": "fast"}, "Learning rate must be a number or auto, got 'fast'"),
-        ({"rate": "2"}, "rate must be above 0 and below 1, got 2"),
+        ({"rate": "2"}, "Learning rate must be above 0 and below 1, got 2"),
+        ({"rate": "nan"}, "Learning rate must be above 0 and below 1, got nan"),
+        ({"batch": "inf"}, "Batch must be a whole number or auto, got 'inf'"),
+        ({"seed": -3}, "Seed must be a whole number from 0 to 2147483647, got -3"),
+        ({"seed": 2**31}, "Seed must be a whole number from 0 to 2147483647, got 2147483648"),
+        ({"seed": None}, "Seed must be a whole number from 0 to 2147483647, got nothing"),
         ({"data": "gone"}, "the library has no ensemble 'gone' any more"),
     ],
 )
 def test_what_cannot_be_is_said(values, sentence):
     with pytest.raises(ValueError, match=sentence):
         request_of(TrainSettings(**values))
+
+
+def test_a_seed_typed_out_of_range_is_told_in_a_sentence(views):
+    view, _ = views()
+    view.widgets["seed"].value = -3
+    view.begin()
+    assert "Seed must be a whole number from 0 to 2147483647, got -3" in view.message.object
+    assert view.job is None
 
 
 def test_controls_have_stable_names_and_follow_the_data(views, ensemble):
