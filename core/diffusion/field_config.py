@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 TARGETS = ("auto", "dsm", "tsm")
 LEVELS = ("uniform", "adaptive")
+MOST_BATCH = 65536
+"""Configurations in a step; far more do not fit into memory."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class FieldTrainingConfig:
         for name, value, least in (("steps", self.steps, 1), ("batch", self.batch, 1), ("warmup", self.warmup, 0)):
             if value is not None and value < least:
                 raise ValueError(f"{name} must be at least {least}, got {value}")
+        if self.batch > MOST_BATCH:
+            raise ValueError(f"batch must be at most {MOST_BATCH}, got {self.batch}")
         for name in ("minutes", "rate", "clip", "sigma_min", "sigma_max"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.diffusion.field_config import MOST_BATCH
 from core.diffusion.field_live import LiveRequest
 from core.noise import Noise
 
@@ -78,6 +79,8 @@ class TrainingRequest:
         for name, value in (("steps", self.steps), ("batch", self.batch), ("threads", self.threads)):
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.batch is not None and self.batch > MOST_BATCH:
+            raise ValueError(f"batch must be at most {MOST_BATCH}, got {self.batch}")
         if self.rate is not None and not 0 < self.rate < 1:
             raise ValueError(f"rate must be above 0 and below 1, got {self.rate:g}")
         Noise(self.seed)

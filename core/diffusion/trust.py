@@ -36,6 +36,8 @@ CONFIGS = 128
 """Paths that a check takes unless told otherwise."""
 SIGNIFICANT, NOTICEABLE = 4.0, 0.01
 """Schwinger–Dyson is off where it deviates from 1 by so many errors and by this much."""
+FEWEST_PATHS, LARGEST_ERROR = 32, 0.05
+"""With fewer paths, or a larger error of Schwinger–Dyson, a check cannot tell."""
 LOW_ESS = 0.05
 """Effective sample size of the paths below which the light is amber."""
 
@@ -103,6 +105,8 @@ def judge(outside: str, found: Weighted, equation: Measured, configs: int) -> Tr
         f"Schwinger–Dyson {with_error(equation.value, equation.error)} (must be 1), path weights of {configs} "
         f"configurations: ESS {found.ess:.2f}, acceptance {found.acceptance:.2f}."
     )
+    if configs < FEWEST_PATHS or not equation.error <= LARGEST_ERROR:
+        reasons.append(f"Too few configurations were looked at to tell. {numbers}")
     level = "amber" if reasons else "green"
     sentence = " ".join(reasons) if reasons else f"Inside what the checks can see. {numbers}"
     return TrustCheck(level, sentence, found.ess, found.acceptance, equation, configs)

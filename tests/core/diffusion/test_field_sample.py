@@ -197,7 +197,7 @@ def test_few_effective_proposals_are_told():
 @pytest.mark.parametrize("correction", ["none", "hmc", "path", "metropolis"])
 def test_the_file_says_what_was_done(tmp_path, correction):
     drawn = Tabulated((0.0, 0.5, 1.0), (0.5, 5.0, 20.0))
-    request = SampleRequest(128, drawn, steps=12, correction=correction, check=16, seed=11)
+    request = SampleRequest(128, drawn, steps=12, correction=correction, check=32, seed=11)
     r = sample(request, EXACT, device="cpu")
     r.save(tmp_path / "G.nc")
     with open_ensemble(tmp_path / "G.nc") as reader:
@@ -211,7 +211,7 @@ def test_the_file_says_what_was_done(tmp_path, correction):
     assert origin.correction["kind"] == correction
     assert origin.ess == r.ess
     if correction == "none":
-        assert origin.check["paths"] == 16
+        assert origin.check["paths"] == 32
         assert origin.check["level"] == "green"
     if correction == "hmc":
         assert origin.correction["steps"] == 5

@@ -95,6 +95,7 @@ def test_a_score_that_diverges_is_amber_and_no_error():
         (0.1, Measured(1.03, 0.002), "amber"),  # far off, and significant
         (0.1, Measured(1.03, 0.02), "green"),  # within the errors
         (0.1, Measured(1.008, 0.0001), "green"),  # significant, but small
+        (0.1, Measured(1.0, 0.06), "amber"),  # too few to tell
         (4.0, Measured(1.0, 0.002), "amber"),  # ESS e^{-16}
         (0.1, Measured(math.nan, math.nan), "amber"),
     ],
@@ -103,6 +104,13 @@ def test_where_the_light_changes(spread, equation, level):
     log_w = spread * Noise(1).normal(0, (128, 1)).flatten().numpy()
     assert judge("", Weighted(torch.zeros(128, 2, 2), log_w), equation, 128).level == level
     assert judge("Outside.", Weighted(torch.zeros(128, 2, 2), log_w), equation, 128).level == "amber"
+
+
+def test_few_configurations_do_not_reassure():
+    for paths, error in ((31, 0.002), (128, 0.06)):
+        check = judge("", Weighted(torch.zeros(paths, 2, 2), torch.zeros(paths).numpy()), Measured(1.0, error), paths)
+        assert check.level == "amber"
+        assert check.sentence.startswith("Too few configurations were looked at to tell.")
 
 
 def test_a_check_needs_an_action_and_can_be_cancelled():
