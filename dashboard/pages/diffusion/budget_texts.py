@@ -57,8 +57,9 @@ def opponent(found: ErrorBudget, most: Worst) -> Worst | None:
     k, parts = found.names.index(most.name), []
     for column in COLUMNS:
         part = _part(found, column, k)
-        large = part is not None and abs(part.sigma) >= 1
-        if large and part.sigma * most.sigma < 0 and abs(part.sigma + most.sigma) < LEFT * abs(most.sigma):
+        if part is None or abs(part.sigma) < 1:
+            continue
+        if part.sigma * most.sigma < 0 and abs(part.sigma + most.sigma) < LEFT * abs(most.sigma):
             parts.append(part)
     return max(parts, key=lambda part: abs(part.sigma), default=None)
 
