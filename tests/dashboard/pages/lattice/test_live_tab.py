@@ -6,7 +6,6 @@ import time
 import numpy as np
 import pytest
 
-from dashboard.pages.lattice import view as lattice_view
 from dashboard.pages.lattice.scene import colour_limit, tile_at, tile_extent
 from dashboard.pages.lattice.state import PRESETS, LatticeState
 from dashboard.pages.lattice.view import LatticeView
@@ -226,10 +225,3 @@ def test_chains_fit_the_lattice():
     assert LatticeState(L=64, chain_count=1000).chains == 64
     assert LatticeState(L=64, chain_count=2, shown=4).chains == 4
     assert LatticeState(L=512, shown=9).chains == 9
-
-
-def test_only_tabs_that_are_there_are_shown(shells, monkeypatch):
-    monkeypatch.setattr(lattice_view, "find_spec", lambda name: None if name.endswith(".keep") else object())
-    view = LatticeView(shells("?page=lattice&tab=keep&L=16"))
-    assert view.names == ["live", "race", "scan"]
-    assert view.state.tab == "live"
