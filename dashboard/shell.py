@@ -129,8 +129,12 @@ def _answer_early(document: Any) -> None:
     changes of its components away, for it takes the document to be still unsent: the sentence, the picture or the
     address that answers a control moved in that second would never come. Panel need not wait: bokeh sends changes to
     connected browsers only, and a browser drops those that come before the document, which contains them.
+
+    Both flags belong together: one lets panel answer at once, the other makes it write the answer itself, which it must
+    wherever it runs without the lock of the document, as for every message of a component. What waits for the browser
+    (``pn.state.onload``) has been put down by now and still waits.
     """
-    panel_state._connected[document] = True
+    panel_state._connected[document] = panel_state._loaded[document] = True
 
 
 _open: WeakKeyDictionary[Any, Shell] = WeakKeyDictionary()

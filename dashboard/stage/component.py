@@ -27,6 +27,7 @@ Painter = Callable[[list[tuple[float, float]], bool], None]
 CREDIT = 2  # scenes that may be under way to the browser in live mode
 ABSENCE = 6.0  # seconds of silence after which nobody is taken to watch
 PATIENCE = 2.0  # seconds after which an unacknowledged scene counts as lost
+PROBE = 8.0  # seconds after which one that seems absent gets a picture all the same: the last one may have been lost
 
 
 def _module() -> str:
@@ -119,8 +120,10 @@ class Stage(JSComponent):
     @property
     def watched(self) -> bool:
         """Whether streamed scenes are being drawn; False once the browser owes an answer for long (a closed or hidden
-        tab). A computation that only feeds the picture can rest meanwhile."""
-        return self._sent == self._acknowledged or time.monotonic() - self._heard < ABSENCE
+        tab), but for one picture every PROBE seconds. A computation that only feeds the picture can rest meanwhile."""
+        now = time.monotonic()
+        answered = self._sent == self._acknowledged or now - self._heard < ABSENCE
+        return answered or now - self._last_sent > PROBE
 
     def _pump(self) -> None:
         with self._lock:

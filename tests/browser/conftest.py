@@ -31,11 +31,13 @@ SIZE = {"width": 1280, "height": 720}
 PATIENCE = 60  # seconds that a server may take to start on a busy machine
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("browser"))  # one server and one Chromium, whatever the workers
+            # two servers and two Chromiums, whatever the workers: more of them starve each other
+            item.add_marker(pytest.mark.xdist_group(f"browser {sum(item.path.stem.encode()) % 2}"))
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from core.ensembles.files import open_ensemble
 from core.ensembles.library import Library
 
-LONG = 60_000  # milliseconds that a busy machine may take
+LONG = 150_000  # milliseconds that a busy machine may take
 NAME = "from the browser"
 
 

@@ -11,7 +11,7 @@ ONE = "One degree of freedom: density, trajectories, cumulants, score"
 PLANE = "Particles in the plane, their density and score"
 LANGEVIN = "A Langevin chain while it runs"
 FIELD = "A lattice field dissolves into noise and re-forms"
-LONG = 60_000  # milliseconds that a picture may take on a busy machine
+LONG = 150_000  # milliseconds that a busy machine may take
 
 
 class Stage:

@@ -341,3 +341,12 @@ def test_a_stage_that_gets_no_answer_is_not_watched(monkeypatch):
     assert not stage.watched
     stage._handle_msg({"drawn": 1})
     assert stage.watched
+
+
+def test_a_lost_picture_is_followed_by_another(monkeypatch):
+    for name in ("ABSENCE", "PROBE"):
+        monkeypatch.setattr(f"dashboard.stage.component.{name}", 0.0)
+    stage = Stage()
+    monkeypatch.setattr(stage, "_send_msg", lambda message: None)
+    stage.push(Scene(positions=[0.0], panels=[Panel("a")]))
+    assert stage.watched
