@@ -42,7 +42,7 @@ def add_to(commands) -> None:
     parser.add_argument("model", metavar="M", type=Path, help="field model (.safetensors), or an ensemble (.nc)")
     parser.add_argument("file", metavar="F", type=Path, help="ensemble (.nc) to hold it against")
     parser.add_argument("--score", choices=("learned", "gaussian"), default="learned", help="default: learned")
-    parser.add_argument("--baseline", choices=("stored", "extrapolated", "refit"), help="where the Gaussian comes from")
+    parser.add_argument("--baseline", choices=models.BASELINES, help="where the Gaussian comes from")
     parser.add_argument("--configs", type=whole_number, default=1024, metavar="N", help="paths (default 1024)")
     process = parser.add_argument_group("the process that is taken apart")
     process.add_argument("--steps", type=whole_number, metavar="N", help="steps (default 30)")

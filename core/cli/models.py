@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # The names are spelled out here because asking the engine for them would import torch.
 SCORES = ("learned", "gaussian")
-BASELINES = ("stored", "extrapolated", "refit")
+BASELINES = ("stored", "extrapolated", "refitted")
 SCHEDULES = ("ve", "vp", "vp-linear", "cosine")
 GRIDS = ("uniform", "log", "variance", "karras", "log-sigma")
 PRIORS = ("matched", "noise")
@@ -31,8 +31,8 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--score", choices=SCORES, default="learned", help="the network's, or its baseline alone")
     group.add_argument(
         "--baseline", choices=BASELINES,
-        help="Gaussian part: of the training, extrapolated from there (default where none is stored), or refitted to a "
-        "short run",
+        help="Gaussian part: of the training; on another lattice refitted to a short run of the action (default "
+        "there), or extrapolated",
     )  # fmt: skip
 
 
@@ -96,8 +96,8 @@ def bound_of(
         if path.suffix == ".nc":
             if arguments.score != "gaussian":
                 raise ValueError(f"{path} is an ensemble: it has a score with --score gaussian only")
-            if arguments.baseline == "refit":
-                raise ValueError("--baseline refit belongs to models; make an ensemble there and give that")
+            if arguments.baseline == "refitted":
+                raise ValueError("--baseline refitted belongs to models; make an ensemble there and give that")
             bound = bind_ensemble(path, event)
             for name, given, own in (("kappa", kappa, bound.theory.kappa), ("lam", lam, bound.theory.lam)):  # type: ignore[union-attr]
                 if given is not None and given != own:
@@ -112,4 +112,7 @@ def bound_of(
 def say(bound: Bound) -> None:
     """Warn of a baseline that was not made for this lattice and these couplings."""
     if bound.baseline == "extrapolated":
-        warn("the baseline is extrapolated from another lattice; --baseline refit fits it to a short run there.")
+        warn(
+            "the baseline is extrapolated from another lattice, and the fields may be wrong; --baseline refitted fits "
+            "it to a short run there."
+        )

@@ -77,7 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments ask for; returns the exit status. Raises ValueError for arguments that do not fit."""
     import torch
 
-    from core.diffusion.field_sample import SampleRequest, sample
+    from core.diffusion.field_request import SampleRequest
+    from core.diffusion.field_sample import sample
     from core.ensembles.generated import require_room
 
     torch.set_num_threads(1)  # configurations are shared by the threads of the engine instead

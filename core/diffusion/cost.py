@@ -154,7 +154,7 @@ def model_costs(
     began = time.process_time()
     known = model.at(theory.event, theory.kappa, theory.lam).source in ("fitted", "interpolated")
     bound = bind(
-        model, event=theory.event, kappa=theory.kappa, lam=theory.lam, baseline=None if known else "refit",
+        model, event=theory.event, kappa=theory.kappa, lam=theory.lam, baseline=None if known else "refitted",
         seed=seed, token=token,
     )  # fmt: skip
     record = model.record

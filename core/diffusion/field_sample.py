@@ -9,7 +9,6 @@ draws of the probability flow with the exact divergence.
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -22,102 +21,28 @@ import torch
 from core.contracts import ScoreModel
 from core.devices import describe, pick_device
 from core.diffusion.backward import euler_warning
-from core.diffusion.correction import CORRECTIONS as STEPS_OF_A_CHAIN
 from core.diffusion.correction import correct
-from core.diffusion.exponential import FIELD_SOLVERS
 from core.diffusion.field_flow import field_flow, require_affordable
 from core.diffusion.field_gaussian import FieldGaussianScore
-from core.diffusion.field_generate import GRID, SOLVER, STEPS, backward_times, baseline_of, generate_fields
-from core.diffusion.field_noise import noise_range, prior_warning, schedule_reaching, schedule_warning
+from core.diffusion.field_generate import backward_times, baseline_of, generate_fields
+from core.diffusion.field_noise import prior_warning, schedule_warning
+from core.diffusion.field_request import CORRECTION_STEPS, SampleRequest
 from core.diffusion.field_source import Bound
-from core.diffusion.grids import GRIDS
-from core.diffusion.prior import PRIORS
-from core.diffusion.trust import CONFIGS, TrustCheck, path_proposal, trust_check
+from core.diffusion.trust import TrustCheck, path_proposal, trust_check
 from core.diffusion.weights import Weighted, independence_metropolis, join
 from core.ensembles.generated import CHAINS, Origin, write_generated
 from core.jobs import Token, one_thread
 from core.noise import Noise
 from core.schedule import Schedule
 from core.schedule_record import describe_schedule
-from core.store import in_bytes
 
 Tensor = torch.Tensor
 
-CORRECTIONS = ("none", *STEPS_OF_A_CHAIN, *CHAINS)
-CORRECTION_STEPS = {"mala": 20, "hmc": 5}
-"""Steps of the correction unless told otherwise."""
-CHAIN_STEPS = {"path": 60, "metropolis": 64}
-"""``steps`` of these unless told otherwise. Paths of φ⁴ at κ = 0.27, L = 32 with a trained network had an effective
-sample size of 0.11, 0.29, 0.51 at 30, 60, 120 steps; a configuration independent of the last cost about as much at 30
-as at 60. ``metropolis`` counts Runge–Kutta steps."""
-MOST_CHAINS, FEWEST_DRAWS = 16, 64
-"""Chains that are chosen automatically, and configurations that each should have at least."""
-DROPPED = 0.1
-"""Proposals that a chain takes before the first that is kept, as a part of those that follow."""
 LOW_ACCEPTANCE = 0.1
 _PIECE = 2**20  # sites of the proposals between two reports
 
 Report = Callable[[str, int, int], None]
 """``progress(phase, done, total)`` in configurations, the phase being 'sampling', 'correcting' or 'checking'."""
-
-
-@dataclass(frozen=True)
-class SampleRequest:
-    """``configs`` configurations to generate, and how.
-
-    ``schedule`` is one, or the name of one that is made to reach the level the field needs. ``correction_steps`` and
-    ``step_size`` are those of ``mala`` and ``hmc`` (None: the usual number, tuned), ``chains`` those of ``path`` and
-    ``metropolis``, a divisor of ``configs``. ``check`` paths go into the check that every result of no weights of its
-    own carries, 0 for none. Raises ValueError for anything out of range, naming it.
-    """
-
-    configs: int
-    schedule: Schedule | str = "ve"
-    solver: str = SOLVER
-    grid: str = GRID
-    steps: int | None = None
-    prior: str = "matched"
-    correction: str = "none"
-    correction_steps: int | None = None
-    step_size: float | None = None
-    chains: int | None = None
-    check: int = CONFIGS
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, least in (
-            ("configs", 1), ("steps", 2), ("correction_steps", 1), ("chains", 1), ("check", 0),
-        ):  # fmt: skip
-            value = getattr(self, name)
-            optional = name in ("steps", "correction_steps", "chains")
-            if (value is None and not optional) or (
-                value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least)
-            ):
-                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-        for name, known in (
-            ("solver", FIELD_SOLVERS), ("grid", GRIDS), ("prior", PRIORS), ("correction", CORRECTIONS),
-        ):  # fmt: skip
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
-        if self.correction not in STEPS_OF_A_CHAIN and (self.correction_steps or self.step_size) is not None:
-            raise ValueError(
-                f"correction_steps and step_size belong to the corrections mala and hmc, got {self.correction!r}"
-            )
-        if self.step_size is not None and not (math.isfinite(self.step_size) and self.step_size > 0):
-            raise ValueError(f"step_size must be a positive number, got {self.step_size}")
-        if self.chains is not None and self.correction not in CHAINS:
-            raise ValueError(f"chains belong to the corrections path and metropolis, got {self.correction!r}")
-        if self.chains is not None and self.configs % self.chains:
-            raise ValueError(f"chains must divide the {self.configs} configurations, got {self.chains}")
-        if self.correction == "metropolis" and self.prior != "matched":
-            raise ValueError(f"the correction metropolis starts from the matched prior, got prior {self.prior!r}")
-        Noise(self.seed)
-
-    def schedule_for(self, gaussian: FieldGaussianScore) -> Schedule:
-        """The schedule, made to reach the level that this field needs where only its name is given."""
-        if isinstance(self.schedule, Schedule):
-            return self.schedule
-        return schedule_reaching(self.schedule, noise_range(gaussian).high)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +98,7 @@ class SampleResult:
             about |= {"schwinger_dyson": _plain(value), "schwinger_dyson_error": _plain(error)}
         return Origin(
             self.bound.name, self.bound.digest, self.bound.kind, self.bound.baseline, describe_schedule(self.schedule),
-            r.solver, r.grid, _steps(r), self.evaluations, r.prior, self.correction, self.acceptance, self.ess, about,
+            *r.done_with, r.count, self.evaluations, r.prior, self.correction, self.acceptance, self.ess, about,
             r.seed, self.seconds, list(self.warnings), list(self.notes),
         )  # fmt: skip
 
@@ -212,7 +137,7 @@ def sample(
     if request.correction != "none" and bound.theory is None:
         raise ValueError(f"the correction {request.correction} needs the action: give kappa and lam")
     gaussian = baseline_of(bound.score)
-    _require_memory(request, gaussian.connected.size)
+    request.require_memory(gaussian.connected.size)
     schedule = request.schedule_for(gaussian)
     noise, report = Noise(request.seed, "generated"), progress or (lambda *_: None)
     warnings = [w for w in _warnings(request, bound, gaussian, schedule) if w]
@@ -226,7 +151,7 @@ def sample(
         report("checking", 0, request.check)
         x = made.fields[0]
         check = trust_check(
-            bound.score, bound.theory, noise=noise, fields=x, schedule=schedule, steps=_steps(request),
+            bound.score, bound.theory, noise=noise, fields=x, schedule=schedule, steps=request.count,
             grid=request.grid, configs=request.check, device=str(where), token=token,
         )  # fmt: skip
         if check.level == "amber":
@@ -256,7 +181,7 @@ def _draws(
 ) -> _Made:  # fmt: skip
     score, n = _Counting(bound.score), request.configs
     x = generate_fields(
-        score, schedule, n, solver=request.solver, grid=request.grid, steps=_steps(request), prior=request.prior,
+        score, schedule, n, solver=request.solver, grid=request.grid, steps=request.count, prior=request.prior,
         noise=noise, device=device, token=token, progress=lambda done, total: report("sampling", done, total),
     )  # fmt: skip
     evaluations = sum(score.asked) / n
@@ -280,7 +205,7 @@ class _Proposals(NamedTuple):
 
 
 def _paths(request: SampleRequest, bound: Bound, schedule: Schedule, device: str, exact: bool) -> _Proposals:
-    steps = _steps(request)
+    steps = request.count
     paths = path_proposal(
         bound.score, bound.theory, schedule, steps=steps, grid=request.grid, prior=request.prior, device=device
     )
@@ -288,9 +213,9 @@ def _paths(request: SampleRequest, bound: Bound, schedule: Schedule, device: str
 
 
 def _flow(request: SampleRequest, bound: Bound, schedule: Schedule, device: str, exact: bool) -> _Proposals:
-    flow = field_flow(bound.score, schedule, steps=_steps(request), device=device)
+    flow = field_flow(bound.score, schedule, steps=request.count, device=device)
     if not exact:
-        require_affordable(flow, _proposals(request)[2])
+        require_affordable(flow, request.proposals()[2])
     theory = bound.theory
     assert theory is not None
     return _Proposals(lambda n, noise, token: flow.propose(theory, n, noise, token), 6 * flow.steps, True)
@@ -300,7 +225,7 @@ def _chains(
     request: SampleRequest, bound: Bound, proposals: _Proposals, noise: Noise, report: Report, token: Token | None
 ) -> _Made:
     """Independence Metropolis over proposals, the first of each chain dropped."""
-    chains, dropped, total = _proposals(request)
+    chains, dropped, total = request.proposals()
     piece, parts = max(1, _PIECE // bound.theory.volume), []  # type: ignore[union-attr]
     with one_thread():
         for done in range(0, total, piece):
@@ -328,37 +253,6 @@ def _chains(
     )  # fmt: skip
 
 
-def _proposals(request: SampleRequest) -> tuple[int, int, int]:
-    """Chains, proposals that each takes before the first kept, and proposals in all."""
-    chains = request.chains
-    if chains is None:
-        most = max(1, min(MOST_CHAINS, request.configs // FEWEST_DRAWS))
-        chains = max(c for c in range(1, most + 1) if request.configs % c == 0)
-    draws = request.configs // chains
-    dropped = math.ceil(DROPPED * draws)
-    return chains, dropped, chains * (draws + dropped)
-
-
-def _require_memory(request: SampleRequest, sites: int) -> None:
-    """MemoryError for an ensemble that does not fit, before any time is spent on it."""
-    if not hasattr(os, "sysconf"):
-        return
-    # Draws are held in single precision, twice while they are put together; proposals in double beside what is kept.
-    numbers = (
-        _proposals(request)[2] * 16 + request.configs * 12 if request.correction in CHAINS else request.configs * 8
-    )
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if numbers * sites > memory:
-        raise MemoryError(
-            f"{request.configs} configurations of {sites} sites take {in_bytes(numbers * sites)} of memory, this "
-            f"computer has {in_bytes(memory)}; make several ensembles with seeds of their own"
-        )
-
-
-def _steps(request: SampleRequest) -> int:
-    return request.steps or CHAIN_STEPS.get(request.correction, STEPS)
-
-
 def _warnings(
     request: SampleRequest, bound: Bound, gaussian: FieldGaussianScore, schedule: Schedule
 ) -> list[str | None]:
@@ -366,7 +260,7 @@ def _warnings(
     if request.prior == "noise":
         found.append(prior_warning(schedule, gaussian))
     if request.solver == "euler" and request.correction not in CHAINS:
-        times = backward_times(gaussian, schedule, solver="euler", grid=request.grid, steps=_steps(request))
+        times = backward_times(gaussian, schedule, solver="euler", grid=request.grid, steps=request.count)
         found.append(euler_warning(schedule, times, float(gaussian.connected.min())))
     return found
 

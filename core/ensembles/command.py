@@ -59,15 +59,17 @@ def sample_command(origin: Origin, theory: Phi4, configs: int, path: str | Path)
         return ""
     words: list[object] = ["stoqlab", "sample", origin.model + (".safetensors" if origin.digest else "")]
     words += ["--score", origin.score, "--L", extents[0], "--kappa", theory.kappa, "--lam", theory.lam]
-    if origin.baseline == "refitted":
-        words += ["--baseline", "refit"]
+    if origin.digest and origin.baseline in ("refitted", "extrapolated"):
+        words += ["--baseline", origin.baseline]
     words += ["--configs", configs, "--schedule", schedule, "--sigma", origin.schedule["sigma_max"]]
     words += ["--prior", origin.prior, "--grid", origin.grid, "--steps", origin.steps]
     if kind not in CHAINS:
         words += ["--solver", origin.solver]
     if kind != "none":
         words += ["--correct", kind]
-    for name, option in (("steps", "correct-steps"), ("chains", "chains")):
+    if kind == "metropolis":
+        words += ["--exact"]  # it was affordable once
+    for name, option in (("steps", "correct-steps"), ("step_size", "step-size"), ("chains", "chains")):
         if name in origin.correction:
             words += [f"--{option}", origin.correction[name]]
     words += ["--seed", origin.seed, "--out", path]

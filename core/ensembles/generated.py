@@ -30,11 +30,12 @@ class Origin:
     """How an ensemble was generated; attributes of the file have these names.
 
     ``model`` is the model's name and ``digest`` the checksum of its weights (without a network the file of the ensemble
-    that the Gaussian was fitted to, and ''); ``score`` is
-    'learned' or 'gaussian', ``baseline`` says where its Gaussian part comes from. ``schedule`` is a description
-    (``core.schedule_record``), ``correction`` names the ``kind`` of correction and its parameters. ``evaluations`` of
-    the score were spent on each configuration that is kept. ``ess`` is the effective sample size of path or flow
-    weights as a fraction, ``check`` what it was taken from; ``acceptance`` is that of the correction. nan: not known.
+    that the Gaussian was fitted to, and ''); ``score`` is 'learned' or 'gaussian', ``baseline`` says where its Gaussian
+    part comes from. ``schedule`` is a description (``core.schedule_record``). ``solver`` is the integrator and ``grid``
+    its grid: of a chain's proposals 'ancestral' steps, or 'runge-kutta' for the probability flow. ``correction`` names
+    the ``kind`` of correction and its parameters. ``evaluations`` of the score were spent on each configuration that is
+    kept. ``ess`` is the effective sample size of path or flow weights as a fraction, ``check`` what it was taken from;
+    ``acceptance`` is that of the correction. nan: not known.
     """
 
     model: str
@@ -68,8 +69,7 @@ class Origin:
         """Model, score, schedule and numerics in words."""
         by = f"by {self.model} ({self.digest})" if self.digest else f"from the Gaussian fitted to {self.model}"
         text = f"Generated {by}: {self.score} score, {self.baseline} baseline, schedule {self.schedule['name']}, "
-        if self.correction["kind"] not in CHAINS:
-            text += f"{self.solver} solver, "
+        text += f"{self.solver} solver, "
         text += f"{self.steps} steps on the {self.grid} grid, {self.prior} prior, {self.evaluations:.4g} evaluations "
         text += "of the score for each configuration"
         kind = self.correction["kind"]

@@ -1,6 +1,7 @@
 """``stoqlab sample``, ``likelihood`` and ``bench sample``: what they write and print, and what they refuse."""
 
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 
 from core.cli import main
 from core.diffusion.field_model import FieldModel, FieldTrainingRecord
+from core.ensembles.command import made_by
 from core.ensembles.files import open_ensemble
 from core.ensembles.generated import Origin
 from core.ensembles.make import make_ensemble
@@ -135,14 +137,45 @@ def test_schedules(run, folder, tmp_path):
 def test_other_lattices_and_couplings(run, tmp_path):
     words = ("--configs", 8, "--steps", 4, "--check", 0, "--force", "--out", tmp_path / "G.nc")
     status, printed, err = run("sample", "--L", 6, *words)
+    assert "refitted baseline" in printed
+    assert err == ""
+    status, printed, err = run("sample", "--L", 6, "--baseline", "extrapolated", *words)
     assert "extrapolated baseline" in printed
-    assert "--baseline refit" in err
+    assert "--baseline refitted" in err
     status, printed, err = run("sample", "--kappa", 0.19, "--lam", 0.02, *words, model="conditioned.safetensors")
     assert (status, err) == (0, "")
     assert "κ = 0.19" in printed
     assert "interpolated baseline" in printed
     status, printed, err = run("sample", "--kappa", 0.22, "--lam", 0.02, *words, model="nameless.safetensors")
     assert status == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--solver", "euler", "--grid", "variance", "--prior", "noise"),
+        ("--schedule", "vp", "--sigma", 4.5),
+        ("--correct", "mala", "--correct-steps", 2, "--step-size", 0.07),
+        ("--correct", "hmc"),
+        ("--correct", "path", "--chains", 4, "--grid", "karras"),
+        ("--correct", "metropolis", "--score", "gaussian"),
+        ("--L", 6, "--baseline", "extrapolated"),
+        ("--L", 6),
+    ],
+    ids=["numerics", "vp", "mala", "hmc", "path", "metropolis", "extrapolated", "refitted"],
+)
+def test_the_printed_command_makes_the_same_file(run, folder, tmp_path, capsys, monkeypatch, words):
+    """Every number that the file keeps of its making goes into the command, and nothing else decides the fields."""
+    run("sample", "--configs", 12, "--steps", 4, "--check", 0, "--seed", 3, *words, "--out", tmp_path / "G.nc")
+    with open_ensemble(tmp_path / "G.nc") as reader:
+        line, first = made_by(reader), next(reader.blocks())
+    (tmp_path / "G.nc").unlink()
+    (tmp_path / "net.safetensors").write_bytes((folder / "net.safetensors").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(line)[1:]) == 0
+    with open_ensemble("G.nc") as reader:
+        assert made_by(reader) == line
+        np.testing.assert_array_equal(next(reader.blocks()), first)
 
 
 def test_the_gaussian_of_an_ensemble(run, tmp_path):

@@ -12,7 +12,8 @@ from core import jobs
 from core.contracts import Cancelled
 from core.diffusion import field_generate, field_sample
 from core.diffusion.field_gaussian import FieldGaussianScore
-from core.diffusion.field_sample import CORRECTIONS, SampleRequest, sample
+from core.diffusion.field_request import CORRECTIONS, SampleRequest
+from core.diffusion.field_sample import sample
 from core.diffusion.field_source import Bound, bind
 from core.ensembles.files import open_ensemble
 from core.ensembles.generated import Origin
@@ -207,7 +208,8 @@ def test_the_file_says_what_was_done(tmp_path, correction):
     assert origin is not None
     assert torch.equal(stored, r.fields)
     assert schedule_of(origin.schedule) == drawn
-    assert (origin.seed, origin.steps, origin.solver, origin.model) == (11, 12, "exponential", "free field")
+    solver = {"path": "ancestral", "metropolis": "runge-kutta"}.get(correction, "exponential")
+    assert (origin.seed, origin.steps, origin.solver, origin.model) == (11, 12, solver, "free field")
     assert origin.correction["kind"] == correction
     assert origin.ess == r.ess
     if correction == "none":

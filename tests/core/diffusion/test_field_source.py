@@ -28,14 +28,18 @@ def test_a_model_with_its_own_baseline():
 
 
 def test_another_lattice_is_extrapolated_or_refitted():
-    bound = bind(model(), event=(6, 6))
+    bound = bind(model(), event=(6, 6), baseline="extrapolated")
     assert (bound.baseline, bound.theory) == ("extrapolated", Phi4((6, 6), 0.22, 0.02))
-    with pytest.raises(ValueError, match=r"baseline must be extrapolated or refit: test has none .* 6 × 6 at kappa"):
+    known = model()
+    unknown = FieldModel(known.network, known.baselines, FieldTrainingRecord(sigma_min=0.01, sigma_max=30.0))
+    assert bind(unknown, event=(6, 6)).baseline == "extrapolated"
+    assert bind(unknown, event=(6, 6), kappa=0.22, lam=0.02).baseline == "refitted"
+    with pytest.raises(ValueError, match=r"baseline must be extrapolated or refitted: test has none .* 6 × 6 at kappa"):
         bind(model(), event=(6, 6), baseline="stored")
-    refitted = bind(model(), event=(6, 6), baseline="refit", seed=3)
+    refitted = bind(model(), event=(6, 6), baseline="refitted", seed=3)
     assert refitted.baseline == "refitted"
     assert refitted.score.gaussian.event == (6, 6)  # type: ignore[attr-defined]
-    again = bind(model(), event=(6, 6), baseline="refit", seed=3)
+    again = bind(model(), event=(6, 6), seed=3)  # where the action is known that is what happens unless told otherwise
     np.testing.assert_array_equal(refitted.score.gaussian.connected, again.score.gaussian.connected)  # type: ignore[attr-defined]
 
 
@@ -47,8 +51,8 @@ def test_couplings_of_a_conditioned_model():
     with pytest.raises(ValueError, match=r"kappa must be from 0\.16 to 0\.22, the couplings of the training, got 0\.3"):
         bind(conditioned(), kappa=0.3, lam=0.02)
     with pytest.raises(ValueError, match="kappa must be given: the model does not fix it"):
-        bind(conditioned(), lam=0.02, baseline="refit")
-    outside = bind(conditioned(), kappa=0.3, lam=0.02, baseline="refit")
+        bind(conditioned(), lam=0.02, baseline="refitted")
+    outside = bind(conditioned(), kappa=0.3, lam=0.02, baseline="refitted")
     assert "it guesses" in outside.outside
     assert outside.baseline == "refitted"
 
@@ -64,7 +68,7 @@ def test_a_model_without_an_action_takes_couplings_as_what_it_is():
 def test_names_that_are_not_known(name):
     with pytest.raises(ValueError, match=f"{name} must be one of .*, got 'best'"):
         bind(model(), **{name: "best"})
-    assert BASELINES == ("stored", "extrapolated", "refit")
+    assert BASELINES == ("stored", "extrapolated", "refitted")
 
 
 def test_a_short_run_is_in_equilibrium():

@@ -164,9 +164,9 @@ def test_the_command_line_that_makes_it_again(drawn, tmp_path):
     write_generated(path, square, torch.zeros(4, 2, 4, 4), origin)
     with open_ensemble(path) as reader:
         assert made_by(reader) == (
-            "stoqlab sample net.safetensors --score learned --L 4 --kappa 0.2 --lam 0.01 --baseline refit --configs 8 "
-            "--schedule ve --sigma 12.5 --prior matched --grid karras --steps 30 --correct path --chains 4 --seed 7 "
-            "--out S.nc"
+            "stoqlab sample net.safetensors --score learned --L 4 --kappa 0.2 --lam 0.01 --baseline refitted "
+            "--configs 8 --schedule ve --sigma 12.5 --prior matched --grid karras --steps 30 --correct path --chains 4 "
+            "--seed 7 --out S.nc"
         )
 
 
