@@ -13,11 +13,14 @@ from tornado.websocket import WebSocketClosedError
 
 
 def on_server_loaded(server_context: Any) -> None:
+    import torch
+
     from core.jobs import request_pool
     from dashboard.pages import home_picture
     from dashboard.shell import notice_absence
 
     settings.perform_error_diagnostics = False  # hints for authors of callbacks: a sixth of the making of a page
+    torch.set_num_threads(1)  # many sessions are the parallelism; torch's teams of threads wait for each other, spinning
     sys.setswitchinterval(0.0002)  # the loop that serves the pages waits less for threads that compute
 
     PeriodicCallback(lambda: notice_absence(server_context.sessions), 1000).start()
