@@ -8,6 +8,8 @@ because they are addressed by seed and step. Nothing is pickled.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,21 +68,38 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     holds numbers that are not finite.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if _KEY not in metadata:
-                raise ValueError(f"{path} is a safetensors file, but not a learned score of StoqLab")
-            record = json.loads(metadata[_KEY])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, json.JSONDecodeError, OSError) as error:
-        raise ValueError(f"{path} is not a learned score, or it is damaged or cut short ({error})") from error
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        found = record.get("format") if isinstance(record, dict) else record
-        raise ValueError(f"{path} has format {found!r}, but this version reads format {FORMAT}")
+    with _opened(path) as file:
+        record = _record(file, path)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise ValueError(f"{path} is damaged: {name} holds numbers that are not finite")
     return tensors, record
+
+
+def read_record(path: str | Path) -> dict[str, Any]:
+    """The record alone, which stands at the head of the file. Raises what ``read`` raises, but for the tensors."""
+    with _opened(Path(path)) as file:
+        return _record(file, Path(path))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, json.JSONDecodeError, OSError) as error:
+        raise ValueError(f"{path} is not a learned score, or it is damaged or cut short ({error})") from error
+
+
+def _record(file: Any, path: Path) -> dict[str, Any]:
+    metadata = file.metadata() or {}
+    if _KEY not in metadata:
+        raise ValueError(f"{path} is a safetensors file, but not a learned score of StoqLab")
+    record = json.loads(metadata[_KEY])
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        found = record.get("format") if isinstance(record, dict) else record
+        raise ValueError(f"{path} has format {found!r}, but this version reads format {FORMAT}")
+    return record

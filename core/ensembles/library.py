@@ -9,26 +9,23 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import re
 import shutil
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from core.ensembles.files import open_ensemble
+from core.ensembles.files import EnsembleReader, open_ensemble
 from core.ensembles.parts import Parts
 from core.ensembles.plan import Plan
-from core.statistics.errors import mean
+from core.shelf import Shelf, home
+from core.statistics.errors import derived, mean
 from core.store import atomic_path
 
 INDEX = "index.json"
-FORMAT = 2
-_NAME = re.compile(r"[\w][\w .,=+()-]{0,119}")
-_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,8 @@ class Entry:
     """One ensemble of the library. ``problem`` says why a file cannot be read; the other facts are empty then.
 
     ``planned`` configurations were asked for, of which an interrupted run has fewer. ``acceptance`` is None for an
-    algorithm that decides nothing, ``abs_m`` is ⟨|M|⟩ with its error (None where that is not known).
+    algorithm that decides nothing. ``observables`` are abs_m = ⟨|M|⟩, chi, binder = U_L and action (per site), with
+    their errors (None where they are not known), from what the file keeps of each configuration.
     """
 
     name: str
@@ -55,7 +53,7 @@ class Entry:
     warnings: tuple[str, ...] = ()
     planned: int = 0
     acceptance: float | None = None
-    abs_m: tuple[float, float | None] | None = None
+    observables: dict[str, tuple[float, float | None]] = field(default_factory=dict)
     problem: str = ""
 
     @property
@@ -63,23 +61,19 @@ class Entry:
         """Configurations in all."""
         return self.chains * self.draws
 
+    @property
+    def abs_m(self) -> tuple[float, float | None] | None:
+        """⟨|M|⟩ with its error, None where that is not known."""
+        return self.observables.get("abs_m")
 
-class Library:
+
+class Library(Shelf):
     """The ensembles in a folder, by default the user's. Nothing is made until something is saved."""
 
-    def __init__(self, folder: str | Path | None = None) -> None:
-        self.folder = Path(folder) if folder is not None else default_folder()
+    suffix, what = ".nc", "ensemble"
 
-    def path(self, name: str) -> Path:
-        """Where the ensemble ``name`` is, or would be. ValueError for a name that is not safe as a file name."""
-        if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith((".", " ")):
-            raise ValueError(
-                "name must begin with a letter or digit and hold at most 120 letters, digits, blanks and .,=+()_-, "
-                f"got {name!r}"
-            )
-        if _RESERVED.fullmatch(name):
-            raise ValueError(f"name must not be one that a system keeps for itself, got {name!r}")
-        return self.folder / f"{name}.nc"
+    def __init__(self, folder: str | Path | None = None) -> None:
+        super().__init__(Path(folder) if folder is not None else default_folder())
 
     def save(self, name: str, file: str | Path, force: bool = False) -> Entry:
         """Copy an ensemble's file into the library, whole or not at all.
@@ -140,13 +134,11 @@ class Library:
         with parts.locked():
             parts.discard()
 
-    def remove(self, name: str) -> None:
-        """Delete an ensemble. Raises FileNotFoundError if there is none of that name."""
-        path = self.path(name)
-        if not path.exists():
-            raise FileNotFoundError(f"the library has no ensemble {name!r}")
-        path.unlink()
+    def remove(self, name: str) -> str:
+        """Move an ensemble into the trash; the key for ``restore``. FileNotFoundError if there is none of that name."""
+        key = super().remove(name)
         self.list()
+        return key
 
     def _read_index(self) -> dict[str, Entry]:
         try:
@@ -159,8 +151,9 @@ class Library:
 
     def _entry(self, data: dict[str, Any]) -> Entry:
         path = self.path(data["name"])
-        tuples = {name: tuple(data[name]) for name in ("shape", "warnings", "abs_m") if data[name] is not None}
-        return Entry(**{**data, "path": path, **tuples})
+        tuples = {name: tuple(data[name]) for name in ("shape", "warnings")}
+        observables = {name: (value, error) for name, (value, error) in data["observables"].items()}
+        return Entry(**{**data, "path": path, "observables": observables, **tuples})
 
     def _write_index(self, entries: list[Entry]) -> None:
         rows = [{k: v for k, v in asdict(e).items() if k != "path"} for e in entries]
@@ -173,12 +166,7 @@ class Library:
 
 def default_folder() -> Path:
     """``$STOQLAB_HOME/ensembles``, or ``ensembles`` in the user's data folder."""
-    home = os.environ.get("STOQLAB_HOME")
-    if home:
-        return Path(home).expanduser() / "ensembles"
-    from platformdirs import user_data_path
-
-    return user_data_path("stoqlab", appauthor=False) / "ensembles"
+    return home() / "ensembles"
 
 
 def _look(file: Path, size: int, modified: float) -> Entry:
@@ -189,12 +177,39 @@ def _look(file: Path, size: int, modified: float) -> Entry:
             chains, draws = reader.stored
             planned = chains * draws if reader.plan is None else reader.plan.configs
             acceptance = float(a["acceptance"])
-            size_of_m = mean(np.abs(reader.scalars()["magnetisation"]), reader.independent)
-            error = size_of_m.error if math.isfinite(size_of_m.error) else None
             return Entry(
                 file.stem, file, size, modified, a["theory"], theory.event, float(a["kappa"]), float(a["lam"]),
-                a["algorithm"], chains, draws, int(a["seed"]), a["equilibrium"], tuple(a["warnings"]), planned,
-                acceptance if math.isfinite(acceptance) else None, (size_of_m.value, error),
+                a["algorithm"], chains, draws, int(a["seed"]) if "seed" in a else None, a["equilibrium"],
+                tuple(a["warnings"]), planned, acceptance if math.isfinite(acceptance) else None, _observables(reader),
             )  # fmt: skip
-    except (ValueError, KeyError, OSError) as error:
-        return Entry(file.stem, file, size, modified, problem=str(error))
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        return Entry(file.stem, file, size, modified, problem=str(error) or type(error).__name__)
+
+
+def _observables(reader: EnsembleReader) -> dict[str, tuple[float, float | None]]:
+    """What ``at_a_glance`` says of the magnetisations and actions in a file."""
+    found = reader.scalars()
+    return at_a_glance(found["magnetisation"], found["action"], reader.theory.volume, reader.independent)
+
+
+def at_a_glance(
+    magnetisation: np.ndarray, action: np.ndarray | None, volume: int, independent: bool
+) -> dict[str, tuple[float, float | None]]:
+    """⟨|M|⟩, χ = V(⟨M²⟩ - ⟨|M|⟩²), U_L = 1 - ⟨M⁴⟩/(3⟨M²⟩²) and, where known, the action per site, of (chains, draws).
+
+    With errors by the Γ method; None where there are too few draws to know them.
+    """
+    m = {"abs": np.abs(magnetisation), "m2": magnetisation**2, "m4": magnetisation**4}
+    some = {
+        "abs_m": mean(m["abs"], independent),
+        "chi": derived(
+            lambda v: volume * (v["m2"] - v["abs"] ** 2), {name: m[name] for name in ("abs", "m2")}, independent
+        ),
+    }
+    if m["m2"].any():
+        some["binder"] = derived(
+            lambda v: 1 - v["m4"] / (3 * v["m2"] ** 2), {name: m[name] for name in ("m2", "m4")}, independent
+        )
+    if action is not None:
+        some["action"] = mean(action, independent)
+    return {name: (v.value, v.error if math.isfinite(v.error) else None) for name, v in some.items()}
