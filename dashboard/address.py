@@ -16,7 +16,9 @@ from urllib.parse import parse_qsl, urlencode
 import param
 from panel.custom import JSComponent
 
-RESERVED = ("page", "theme")
+from dashboard import locks
+
+RESERVED = ("page", "theme", "s", "lock", "hide", "embed", "panel", "detail", "tour", "story", "present")
 """Keys of the frame itself, which no page may use."""
 
 
@@ -45,6 +47,11 @@ def decode(parameter: param.Parameter, text: str) -> Any:
         return _finite(text)
     sequence = _sequence(text)
     return tuple(sequence) if isinstance(parameter, param.Tuple) else sequence
+
+
+def words(text: str) -> list[str]:
+    """The names in ``kappa,lam``."""
+    return [word for word in text.replace(" ", "").split(",") if word]
 
 
 def allowed(parameter: param.Parameter) -> str:
@@ -150,11 +157,36 @@ class Address:
         self._query = dict(parse_qsl(search.removeprefix("?"), keep_blank_values=True))
         self._given = dict(self._query)
         self._report = report
-        self._claimed: set[str] = set(RESERVED)
+        self._claimed: dict[str, tuple[param.Parameterized, str]] = {}
+        self._expected: set[str] = set()
+        self._fixed: dict[str, locks.How] = {
+            **dict.fromkeys(words(self.get("lock")), "locked"),
+            **dict.fromkeys(words(self.get("hide")), "hidden"),
+        }
+        self._told: set[str] = set()
         self.bar = AddressBar(query=self._text(), width=0, height=0, margin=0)
 
     def get(self, key: str, default: str = "") -> str:
         return self._query.get(key, default)
+
+    @property
+    def claimed(self) -> Mapping[str, tuple[param.Parameterized, str]]:
+        """The state and the name of the parameter behind each key so far, in the order of their claims."""
+        return self._claimed
+
+    def expect(self, keys: Iterable[str]) -> None:
+        """Keys that parts of the page will claim once they are opened."""
+        self._expected.update(keys)
+
+    def check_locks(self) -> None:
+        """Report names to lock or to hide that no part of the page has; call it when the page is built."""
+        unknown = [key for key in self._fixed if key not in self._claimed and key not in self._expected]
+        if unknown:
+            known = ", ".join([*self._claimed, *sorted(self._expected - set(self._claimed))]) or "none"
+            self._report(
+                f"The link locks or hides {', '.join(map(repr, unknown))}, which this page does not have. "
+                f"Its controls are: {known}."
+            )
 
     def set(self, key: str, value: str | None) -> None:
         """Write one key of the frame itself; None removes it."""
@@ -172,9 +204,9 @@ class Address:
         """
         keys = dict(names) if isinstance(names, Mapping) else {name: name for name in names}
         for name, key in keys.items():
-            if key in self._claimed:
+            if key in self._claimed or key in RESERVED:
                 raise ValueError(f"the address key {key!r} of {name} is already in use")
-            self._claimed.add(key)
+            self._claimed[key] = (state, name)
         with param.parameterized.batch_call_watchers(state):
             for name, key in keys.items():
                 if key in self._given:
@@ -187,6 +219,15 @@ class Address:
 
         state.param.watch(write, list(keys))
         write()
+        for name, key in keys.items():
+            if key in self._fixed:
+                locks.lock(state, name, self._fixed[key], self._refused)
+
+    def _refused(self, name: str) -> None:
+        """Somebody has tried to change what the link sets: say so, once."""
+        if name not in self._told:
+            self._told.add(name)
+            self._report(f"{name} is set by the link and stays as it is.")
 
     def _read(self, state: param.Parameterized, name: str, key: str) -> None:
         parameter, text = state.param[name], self._given[key]

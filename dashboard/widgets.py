@@ -1,7 +1,8 @@
 """Controls for the parameters of a page's state: labelled, explained and found by stable names.
 
-Each control carries the CSS class ``control-NAME`` of its parameter, shows its parameter's ``doc`` as a tooltip, and
-delivers while it is dragged; whoever listens keeps only the newest request.
+Each control carries the CSS class ``control-NAME`` of its parameter, shows its parameter's ``doc`` as a tooltip, is
+disabled or hidden where the link says so, and delivers while it is dragged; whoever listens keeps only the newest
+request.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any
 
 import panel_material_ui as pmui
 import param
+
+from dashboard import locks
 
 LOGARITHMIC = 100
 """A slider whose bounds differ by at least this factor is logarithmic."""
@@ -55,14 +58,48 @@ def control(state: param.Parameterized, name: str, label: str | None = None, **o
     else:
         widget = pmui.TextInput.from_param(parameter, **options)
     setattr(widget, "_debounce", PATIENCE)  # noqa: B010  a class attribute of panel, here for our controls alone
-    return widget
+    return locks.apply(state, name, widget)
+
+
+def switch(state: param.Parameterized, name: str, **options: Any) -> Any:
+    """The choices of one parameter as a row of buttons, without a label; ``options`` go to the widget."""
+    parameter = state.param[name]
+    if not parameter.doc:
+        raise ValueError(f"parameter {name} has no doc to explain its control")
+    look: dict[str, Any] = {
+        "css_classes": [f"control-{name}"],
+        "size": "small",
+        "margin": (4, 6),
+        "label": "",
+        "description": _sentence(parameter.doc),
+        "color": "primary",
+        "sx": {"& .MuiToggleButton-root": {"whiteSpace": "nowrap", "py": "4px", "fontSize": "13px"}},
+    }
+    return locks.apply(state, name, pmui.RadioButtonGroup.from_param(parameter, **look | options))
+
+
+def choices(state: param.Parameterized, name: str, label: str, **options: Any) -> Any:
+    """Boxes to tick, one for each choice of a list; ``options`` go to the widget."""
+    parameter = state.param[name]
+    look: dict[str, Any] = {
+        "label": label,
+        "css_classes": [f"control-{name}"],
+        "description": _sentence(parameter.doc or ""),
+        "margin": (4, 12),
+        "sizing_mode": "stretch_width",
+    }
+    return locks.apply(state, name, pmui.CheckBoxGroup.from_param(parameter, **look | options))
 
 
 def _number(state: param.Parameterized, parameter: Any, options: dict[str, Any]) -> Any:
     whole = isinstance(parameter, param.Integer)
     low, high = parameter.get_soft_bounds()
     if low is None or high is None or (whole and high - low > TYPED):
-        return (pmui.IntInput if whole else pmui.FloatInput).from_param(parameter, **options)
+        if whole:
+            return pmui.IntInput.from_param(parameter, **options)
+        typed = pmui.FloatInput(value=getattr(state, str(parameter.name)), start=low, end=high, **options)
+        _link(typed, state, parameter, to=lambda value: value, back=lambda value: _shortest(value, low, high))
+        return typed
     if low > 0 and high / low >= LOGARITHMIC:
         return _logarithmic(state, parameter, low, high, options)
     if whole:
@@ -74,9 +111,16 @@ def _number(state: param.Parameterized, parameter: Any, options: dict[str, Any])
         start=low, end=high, step=parameter.step or round_down(high - low) / 500, value=getattr(state, parameter.name),
         **{"format": "0[.]000", **options},
     )  # fmt: skip
-    # The browser adds up steps: 10.2 comes as 10.199999999999996.
-    _link(slider, state, parameter, to=float, back=lambda value: min(high, max(low, float(f"{value:.10g}"))))
+    _link(slider, state, parameter, to=float, back=lambda value: _shortest(value, low, high))
     return slider
+
+
+def _shortest(value: float | None, low: float | None, high: float | None) -> float | None:
+    """The number that was meant, within the bounds. The browser adds up steps: 10.2 comes as 10.199999999999996."""
+    if value is None:
+        return None
+    meant = float(f"{value:.10g}")
+    return min(meant if high is None else high, max(meant if low is None else low, meant))
 
 
 def _logarithmic(
@@ -102,11 +146,11 @@ def _logarithmic(
 
 
 def _link(
-    slider: pmui.FloatSlider,
+    slider: pmui.FloatSlider | pmui.FloatInput,
     state: param.Parameterized,
     parameter: Any,
     to: Callable[[float], float],
-    back: Callable[[float], float],
+    back: Callable[[float], float | None],
 ) -> None:
     """Keep a slider at ``to(value)`` and the value at ``back(position)``; what is dragged is not moved while it is."""
     name, linking = str(parameter.name), False

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import panel as pn
 import panel_material_ui as pmui
 
+from dashboard import locks
 from dashboard.shell import Shell
 
 
@@ -48,7 +49,9 @@ class TabbedView:
             *zip(titles, self.places.values(), strict=True),
             active=self.names.index(str(state.tab)), sizing_mode="stretch_width", margin=0,
         )  # fmt: skip
-        self.bar.param.watch(lambda event: state.param.update(tab=self.names[event.new]), "active")
+        if locks.locked(state, "tab"):
+            self.bar.disabled = [i for i, name in enumerate(self.names) if name != state.tab]
+        self.bar.param.watch(self._chosen, "active")
         state.param.watch(self._changed, "tab")
         self.main = [self.bar]
         self._open()
@@ -60,7 +63,12 @@ class TabbedView:
             self._tabs[name] = tab = view(self.shell, self.state)
             self.places[name].extend(tab.main)
             self.sides[name].extend(tab.sidebar)
+            locks.tidy(tab.sidebar)
         return self._tabs[name]
+
+    def _chosen(self, event: Any) -> None:
+        self.state.tab = self.names[event.new]
+        self.bar.active = self.names.index(str(self.state.tab))  # a link may keep the tab
 
     def _changed(self, event: Any) -> None:
         if event.old in self._tabs:

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import panel as pn
-import panel_material_ui as pmui
 import param
 
 from core.diffusion.side_by_side import SideBySide, side_by_side_stages
@@ -22,14 +21,14 @@ from dashboard.pages.diffusion.beside_texts import sentence, table_html
 from dashboard.pages.diffusion.ensembles import Request
 from dashboard.pages.diffusion.library import Stored, load
 from dashboard.pages.diffusion.outcome import Score
-from dashboard.pages.diffusion.state import SHOWN, DiffusionState
+from dashboard.pages.diffusion.state import BESIDE_KEYS, SHOWN, DiffusionState
 from dashboard.pages.diffusion.tab_sidebar import TabSidebar
 from dashboard.pages.diffusion.tab_state import SHARED, prepared
 from dashboard.pages.diffusion.table import TABLE_CSS
 from dashboard.pages.diffusion.work import made, score_of
 from dashboard.shell import Shell
 from dashboard.stage import Scene, Stage
-from dashboard.widgets import controls
+from dashboard.widgets import controls, switch
 
 OWN = ("epsilon", "duration", "runs")
 LABELS = {"epsilon": "Langevin step ε", "duration": "Langevin steps", "runs": "Runs of the diffusion process"}
@@ -100,7 +99,7 @@ class BesideView:
 
     def __init__(self, shell: Shell, state: DiffusionState) -> None:
         self.state, self.own = state, BesideState()
-        shell.sync(self.own, [*OWN, "clock"])
+        shell.sync(self.own, BESIDE_KEYS)
         self.own_widgets = controls(self.own, OWN, LABELS)
         self.controls = TabSidebar(shell, state, "Both processes", list(self.own_widgets.values()))
         self.sidebar = self.controls.cards
@@ -144,7 +143,7 @@ class BesideView:
 
     def _layout(self) -> Any:
         top = pn.FlexBox(
-            _switch(self.own, "clock"), _switch(self.state, "shown"), justify_content="space-between", gap="0px 8px",
+            switch(self.own, "clock"), switch(self.state, "shown"), justify_content="space-between", gap="0px 8px",
             margin=0, sizing_mode="stretch_width",
         )  # fmt: skip
         picture = pn.FlexBox(
@@ -219,10 +218,3 @@ class BesideView:
     def _fail(self, error: Exception) -> None:
         self._asked = ""
         self.stage.param.update(error=sentence_of(error), busy=False)
-
-
-def _switch(state: param.Parameterized, name: str) -> Any:
-    return pmui.RadioButtonGroup.from_param(
-        state.param[name], css_classes=[f"control-{name}"], size="small", margin=(4, 6), label="", color="primary",
-        sx={"& .MuiToggleButton-root": {"whiteSpace": "nowrap", "py": "4px", "fontSize": "13px"}},
-    )  # fmt: skip

@@ -23,12 +23,12 @@ from dashboard.pages.diffusion.budget_texts import TABLE_CSS, UNITS, sentence, t
 from dashboard.pages.diffusion.ensembles import Request
 from dashboard.pages.diffusion.library import Stored, load
 from dashboard.pages.diffusion.outcome import Score
-from dashboard.pages.diffusion.state import DiffusionState
+from dashboard.pages.diffusion.state import BUDGET_KEYS, DiffusionState
 from dashboard.pages.diffusion.tab_sidebar import TabSidebar
 from dashboard.pages.diffusion.tab_state import ABSENT, SHARED, prepared
 from dashboard.pages.diffusion.work import made, score_of
 from dashboard.shell import Shell
-from dashboard.widgets import control
+from dashboard.widgets import control, switch
 
 BUDGETED = tuple(name for name in SHARED if name != "paths")
 """What a budget depends on; it has its own number of paths."""
@@ -112,7 +112,7 @@ class BudgetView:
 
     def __init__(self, shell: Shell, state: DiffusionState) -> None:
         self.shell, self.state, self.own = shell, state, BudgetState()
-        shell.sync(self.own, ["budget_paths", "unit"])
+        shell.sync(self.own, BUDGET_KEYS)
         self.paths = control(self.own, "budget_paths", "Paths")
         self.controls = TabSidebar(shell, state, "Error budget", [self.paths], (*ABSENT, "paths"))
         self.sidebar = self.controls.cards
@@ -120,10 +120,7 @@ class BudgetView:
             label="Stop", css_classes=["control-budget-run"], size="small", variant="outlined", margin=(6, 10),
             description="Stop here, or begin again.",
         )  # fmt: skip
-        self.unit = pmui.RadioButtonGroup.from_param(
-            self.own.param["unit"], css_classes=["control-unit"], size="small", margin=(4, 6), label="",
-            color="primary", sx={"& .MuiToggleButton-root": {"whiteSpace": "nowrap", "py": "4px", "fontSize": "13px"}},
-        )  # fmt: skip
+        self.unit = switch(self.own, "unit")
         wide: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": (4, 14)}
         self.status = pn.pane.HTML("", css_classes=["budget-progress"], styles={"font-size": "13.5px"}, **wide)
         self.bar = pmui.LinearProgress(value=0, margin=(0, 14, 8, 14), sizing_mode="stretch_width")

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import panel as pn
-import panel_material_ui as pmui
 
 from core.diffusion.trust import TrustCheck
 from core.jobs import Token
@@ -28,6 +27,7 @@ from dashboard.pages.diffusion.work import Event, source, work
 from dashboard.pages.one.equations import equations
 from dashboard.shell import Shell
 from dashboard.stage import Scene, Stage
+from dashboard.widgets import switch
 
 WATCHED = (
     "kappa", "lam", "L", "model", "score", "baseline", "ensemble", "configurations", "sweeps", "seed", "fit_level",
@@ -95,7 +95,7 @@ class PlayView:
 
     def _layout(self) -> Any:
         top = pn.FlexBox(
-            pn.Row(self._switch("view"), self._switch("shown"), margin=0), self._switch("group"),
+            pn.Row(switch(self.state, "view"), switch(self.state, "shown"), margin=0), switch(self.state, "group"),
             justify_content="space-between", gap="0px 8px", margin=0, sizing_mode="stretch_width",
         )  # fmt: skip
         picture = pn.FlexBox(
@@ -104,17 +104,6 @@ class PlayView:
         below = pn.Column(self.table, sizing_mode="stretch_width", margin=0, styles={"overflow-x": "auto"})
         items = self.note, top, picture, below, self.equation, self.text
         return pn.Column(*items, sizing_mode="stretch_width", margin=0)
-
-    def _switch(self, name: str) -> Any:
-        return pmui.RadioButtonGroup.from_param(
-            self.state.param[name],
-            css_classes=[f"control-{name}"],
-            size="small",
-            margin=(4, 6),
-            label="",
-            color="primary",
-            sx={"& .MuiToggleButton-root": {"whiteSpace": "nowrap", "py": "4px", "fontSize": "13px"}},
-        )
 
     def _changed(self, *_: Any) -> None:
         if self._open:

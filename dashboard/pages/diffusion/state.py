@@ -53,6 +53,16 @@ LABELS = {
     "steps": "Steps",
     "shown": "Fields shown",
 }
+BESIDE_KEYS = ("epsilon", "duration", "runs", "clock")
+BUDGET_KEYS = ("budget_paths", "unit")
+TRAIN_KEYS = {
+    name: f"train_{name}"
+    for name in (
+        "data", "low", "high", "lam", "L", "preset", "target", "length", "minutes", "steps", "batch", "rate", "seed",
+        "called",
+    )
+}  # fmt: skip
+"""What the other tabs keep in the address, and under which key."""
 MADE_HERE = "Made on the spot"
 NO_MODEL = "None: Gaussian baseline only"
 SHOWN = 9

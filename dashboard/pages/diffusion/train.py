@@ -15,6 +15,7 @@ from core.diffusion.training_jobs import Job, trainings
 from core.jobs import Token, request_pool
 from dashboard import style
 from dashboard.live import Live, sentence
+from dashboard.pages.diffusion.state import TRAIN_KEYS
 from dashboard.pages.diffusion.train_form import NAMES, OF_THE_SAMPLER, TrainSettings, choices, goes_on, request_of
 from dashboard.pages.diffusion.train_scene import training_scene
 from dashboard.pages.diffusion.train_texts import about, progress_words, table_html, title_of
@@ -32,6 +33,7 @@ class TrainView:
     def __init__(self, shell: Shell, state: Any) -> None:
         self.settings = settings = TrainSettings()
         settings.param["data"].objects = choices()
+        shell.sync(settings, TRAIN_KEYS)
         self.widgets = {
             name: control(settings, name, label, css_classes=[f"control-train-{name}"]) for name, label in NAMES.items()
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboard.pages.diffusion import library, models
-from dashboard.pages.diffusion.state import TABS, DiffusionState
+from dashboard.pages.diffusion.state import BESIDE_KEYS, BUDGET_KEYS, TABS, TRAIN_KEYS, DiffusionState
 from dashboard.pages.tabs import TabbedView
 from dashboard.shell import Shell
 
@@ -25,4 +25,5 @@ class DiffusionView(TabbedView):
         state.param["model"].objects = models.choices()
         state.model = models.default()
         shell.sync(state, [name for name in state.param if name != "name"])
+        shell.address.expect([*BESIDE_KEYS, *BUDGET_KEYS, *TRAIN_KEYS.values()])
         super().__init__(shell, state, __name__.rpartition(".")[0], TABS, VIEWS)

@@ -24,7 +24,7 @@ from dashboard.pages.lattice.keep_one import OneEnsemble
 from dashboard.pages.lattice.keep_texts import COLUMNS, RIGHT, finished, row, unfinished_row
 from dashboard.pages.lattice.library_table import CommandLine, LibraryTable
 from dashboard.pages.lattice.making import Making
-from dashboard.pages.lattice.state import LABELS, OPTIONS, LatticeState
+from dashboard.pages.lattice.state import KEEP_KEYS, LABELS, OPTIONS, LatticeState
 from dashboard.shell import Shell
 from dashboard.widgets import controls
 
@@ -47,6 +47,7 @@ class KeepView:
     def __init__(self, shell: Shell, state: LatticeState) -> None:
         self.state, self.settings = state, KeepSettings()
         self.library = Library()
+        shell.sync(self.settings, KEEP_KEYS)
         self.shared = controls(state, list(SHARED), LABELS)
         self.widgets = controls(self.settings, list(NAMES), NAMES)
         small: dict[str, Any] = {"size": "small", "margin": (6, 4, 4, 8)}

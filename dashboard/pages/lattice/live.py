@@ -25,7 +25,7 @@ from dashboard.pages.lattice.scene import colour_limit, field_scene, observables
 from dashboard.pages.lattice.state import LABELS, PRESETS, LatticeState
 from dashboard.shell import Shell
 from dashboard.stage import Stage
-from dashboard.widgets import controls
+from dashboard.widgets import controls, switch
 
 CURVES_EVERY = 0.2
 """Seconds between pictures of the observables."""
@@ -134,7 +134,7 @@ class LiveView:
         self.single.on_click(lambda _: self.runner and self.runner.step())
         self.again.on_click(self._restart)
         self.forget.on_click(lambda _: self._order(lambda simulation: simulation.forget()))
-        brushes = self._switch("brush")
+        brushes = switch(self.state, "brush", margin=(4, 8))
         radius = controls(self.state, ["radius"], LABELS)["radius"]
         radius.param.update(width=150, sizing_mode=None, margin=(0, 10), show_value=False)
         left = pn.Column(
@@ -144,25 +144,13 @@ class LiveView:
             margin=0, sizing_mode="stretch_both", styles={"flex": "1.4 1 420px", "min-width": "340px"},
         )  # fmt: skip
         right = pn.Column(
-            pn.Row(self._switch("group"), margin=0), self.observables, self.numbers,
+            pn.Row(switch(self.state, "group", margin=(4, 8)), margin=0), self.observables, self.numbers,
             margin=0, sizing_mode="stretch_both", styles={"flex": "1 1 380px", "min-width": "320px"},
         )  # fmt: skip
         return pn.FlexBox(
             left, right, flex_wrap="nowrap", align_items="stretch", gap="6px", margin=0,
             sizing_mode="stretch_width", styles={"height": HEIGHT},
         )  # fmt: skip
-
-    def _switch(self, name: str) -> Any:
-        parameter = self.state.param[name]
-        return pmui.RadioButtonGroup.from_param(
-            parameter,
-            css_classes=[f"control-{name}"],
-            size="small",
-            margin=(4, 8),
-            label="",
-            color="primary",
-            sx={"& .MuiToggleButton-root": {"whiteSpace": "nowrap", "py": "4px"}},
-        )
 
     def _arrange(self) -> None:
         """Show the controls that the algorithm has."""

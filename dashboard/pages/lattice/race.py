@@ -10,16 +10,17 @@ from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
+import param
 
 from core.jobs import Token
 from core.samplers.race import VARIANTS, Race, Standing, check_entries, verdict
 from core.theories.phi4 import Phi4
 from dashboard.live import Live, sentence
 from dashboard.pages.lattice.race_scene import race_scene, slowing_scene, standings_table
-from dashboard.pages.lattice.state import LABELS, LatticeState
+from dashboard.pages.lattice.state import LABELS, RACE_KEYS, LatticeState
 from dashboard.shell import Shell
 from dashboard.stage import Stage
-from dashboard.widgets import controls
+from dashboard.widgets import choices, controls
 
 ENTRIES = ["hmc", "metropolis", "overrelaxed", "cluster"]
 TURN = 0.04
@@ -35,11 +36,22 @@ HEIGHT = "max(390px, calc(100vh - 395px))"
 Key = tuple[Phi4, tuple[str, ...], int]
 
 
+class RaceSettings(param.Parameterized):
+    """What belongs to this tab alone."""
+
+    entries = param.ListSelector(
+        default=list(ENTRIES),
+        objects={v.title: name for name, v in VARIANTS.items()},
+        doc="The algorithms that race: two to four of them.",
+    )
+
+
 class RaceView:
     """One session's race, its picture, and what earlier ones have found."""
 
     def __init__(self, shell: Shell, state: LatticeState) -> None:
-        self.shell, self.state = shell, state
+        self.shell, self.state, self.settings = shell, state, RaceSettings()
+        shell.sync(self.settings, RACE_KEYS)
         fill: dict[str, Any] = {"controls": False, "dark": shell.param.dark, "margin": (0, 4)}
         self.stage = Stage(height=None, sizing_mode="stretch_both", label="A race of algorithms", **fill)
         self.slowing = Stage(
@@ -59,10 +71,7 @@ class RaceView:
             label="Reset", css_classes=["control-race-again"], variant="outlined",
             description="A new race from the same fields.", **small,
         )  # fmt: skip
-        self.entries = pmui.CheckBoxGroup(
-            label="From two to four", options={v.title: name for name, v in VARIANTS.items()}, value=list(ENTRIES),
-            css_classes=["control-race-entries"], margin=(4, 12), sizing_mode="stretch_width",
-        )  # fmt: skip
+        self.entries = choices(self.settings, "entries", "From two to four", css_classes=["control-race-entries"])
         self.sidebar = self._sidebar()
         self.main = [self._layout()]
         self.live = Live(self._deliver, self._fail)
@@ -75,7 +84,7 @@ class RaceView:
         self.run.on_click(lambda _: self.stop(not self._stopped.is_set()))
         self.again.on_click(lambda _: self.reset())
         state.param.watch(self._changed, ["kappa", "lam", "L", "seed"])
-        self.entries.param.watch(self._changed, "value")
+        self.settings.param.watch(self._changed, "entries")
         shell.param.watch(lambda _: self._write(), "dark")
         shell.on_close(self.live.close)
         shell.on_leave(self.live.cancel)
@@ -132,7 +141,7 @@ class RaceView:
     def _start(self) -> None:
         try:
             theory = self.state.theory()
-            names = tuple(str(name) for name in self.entries.value)  # type: ignore[union-attr]
+            names = tuple(str(name) for name in self.settings.entries)  # type: ignore[union-attr]
             check_entries(names)
             key = (theory, names, int(self.state.seed))  # type: ignore[arg-type]
         except ValueError as problem:

@@ -15,10 +15,10 @@ from core.jobs import Token
 from core.samplers.scan import ScanPoint, ScanReport, ScanRequest, kappa_range, scan
 from dashboard.live import Live, sentence
 from dashboard.pages.lattice.scan_scene import crossings_of, progress_text, report, scan_scene
-from dashboard.pages.lattice.state import LABELS, LatticeState
+from dashboard.pages.lattice.state import LABELS, SCAN_KEYS, LatticeState
 from dashboard.shell import Shell
 from dashboard.stage import Stage
-from dashboard.widgets import controls
+from dashboard.widgets import choices, controls
 
 SIZES = (8, 16, 32, 64)
 HEIGHT = "max(340px, calc(100vh - 330px))"
@@ -40,6 +40,9 @@ class ScanSettings(param.Parameterized):
         objects={"Cluster (Wolff)": "cluster", "HMC with sign flips": "hmc"},
         doc="How the chains move; step sizes are tuned for every point.",
     )
+    sizes = param.ListSelector(
+        default=[8, 16, 32], objects={f"{n} × {n}": n for n in SIZES}, doc="Lattices that are scanned, side by side."
+    )
 
 
 NAMES = {
@@ -54,6 +57,7 @@ class ScanView:
     def __init__(self, shell: Shell, state: LatticeState) -> None:
         self.state = state
         self.settings = ScanSettings()
+        shell.sync(self.settings, SCAN_KEYS)
         self.stage = Stage(
             height=None, sizing_mode="stretch_both", controls=False, dark=shell.param.dark,
             label="Magnetisation, susceptibility and Binder cumulant against κ", margin=(0, 4),
@@ -76,10 +80,7 @@ class ScanView:
             "", css_classes=["scan-progress"], margin=(12, 8), min_width=230,
             styles={"font-size": "13.5px", "font-variant-numeric": "tabular-nums"},
         )  # fmt: skip
-        self.sizes = pmui.CheckBoxGroup(
-            label="Lattices", options={f"{n} × {n}": n for n in SIZES}, value=[8, 16, 32], inline=True,
-            css_classes=["control-scan-sizes"], margin=(4, 12), sizing_mode="stretch_width",
-        )  # fmt: skip
+        self.sizes = choices(self.settings, "sizes", "Lattices", inline=True, css_classes=["control-scan-sizes"])
         self.sidebar = self._sidebar()
         self.main = [self._layout()]
         self.live = Live(self._deliver, self._fail)
@@ -106,7 +107,7 @@ class ScanView:
             kappas = kappa_range(float(s.low), float(s.high), int(s.points))  # type: ignore[arg-type]
             request = ScanRequest(
                 kappas,
-                tuple(sorted(self.sizes.value or [])),  # type: ignore[type-var]
+                tuple(sorted(s.sizes or [])),  # type: ignore[type-var]
                 float(self.state.lam),  # type: ignore[arg-type]
                 int(s.configurations),  # type: ignore[arg-type]
                 str(s.algorithm),

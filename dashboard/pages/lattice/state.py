@@ -44,6 +44,13 @@ LABELS = {
 }
 OPTIONS = ("flip", "fourier", "kind", "integrator", "overrelaxation")
 """Parameters of the algorithms beside the step size that the page offers, each where the algorithm has it."""
+RACE_KEYS = {"entries": "race_entries"}
+SCAN_KEYS = {name: f"scan_{name}" for name in ("low", "high", "points", "configurations", "algorithm", "sizes")}
+KEEP_KEYS = {
+    name: f"keep_{name}" for name in ("called", "configurations", "protocol", "flip", "chains", "therm", "thin")
+}
+"""What the other tabs keep in the address, and under which key. That an ensemble of the same name is to be replaced is
+not among it: no link should prepare that."""
 STATISTICS_SITES = 2**18
 """Most sites of all chains together, unless more chains than that are shown."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard.pages.lattice.state import TABS, LatticeState
+from dashboard.pages.lattice.state import KEEP_KEYS, RACE_KEYS, SCAN_KEYS, TABS, LatticeState
 from dashboard.pages.tabs import TabbedView
 from dashboard.shell import Shell
 
@@ -16,4 +16,5 @@ class LatticeView(TabbedView):
     def __init__(self, shell: Shell) -> None:
         state = LatticeState()
         shell.sync(state, [name for name in state.param if name != "name"])
+        shell.address.expect([*RACE_KEYS.values(), *SCAN_KEYS.values(), *KEEP_KEYS.values()])
         super().__init__(shell, state, __name__.rpartition(".")[0], TABS, VIEWS)

@@ -21,6 +21,7 @@ from dashboard.pages.one.state import OneState
 from dashboard.pages.one.training import ScoreTraining
 from dashboard.shell import Shell
 from dashboard.stage import Stage
+from dashboard.widgets import control
 
 TRIGGERS = (
     "target", "means", "stds", "weights", "mu2", "coupling", "formula",
@@ -48,10 +49,15 @@ class LangevinTab:
             label="Start again", css_classes=["control-langevin-restart"], variant="outlined",
             description="A new chain from the same seed.", **small,
         )  # fmt: skip
-        self.pace = pmui.Select(
-            label="Steps a picture", css_classes=["control-langevin-pace"], options=[1, 5, 20, 100], value=20,
-            width=140, description="How many steps the chain takes between two pictures.", **small,
-        )  # fmt: skip
+        self.pace = control(
+            state,
+            "pace",
+            "Steps a picture",
+            css_classes=["control-langevin-pace"],
+            width=140,
+            sizing_mode=None,
+            **small,
+        )
         numerals = {"font-size": "14px", "font-variant-numeric": "tabular-nums"}
         self.line = pn.pane.HTML("", margin=(14, 10), sizing_mode="stretch_width", styles=numerals)
         self.equation = pn.pane.LaTeX("", renderer="mathjax", margin=(12, 14, 4, 14), sizing_mode="stretch_width")
@@ -122,7 +128,7 @@ class LangevinTab:
                     self.live.soon(self._say, f"{MAX_STEPS} steps: the chain ends here. Start again for more.")
                     return
                 if not self._paused.is_set() and self.stage.watched:
-                    chain.batch = int(self.pace.value)  # type: ignore[arg-type]
+                    chain.batch = int(self.state.pace)  # type: ignore[arg-type]
                     chain.advance(token)
                     if began - evaluated > STATISTICS_EVERY:
                         statistics, evaluated = chain.statistics(), began

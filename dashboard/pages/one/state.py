@@ -75,6 +75,10 @@ class OneState(ProcessState):
     )
     chains = param.Integer(400, bounds=(10, 5000), doc="Independent Langevin chains run side by side.")
 
+    pace = param.Selector(
+        default=20, objects=[1, 5, 20, 100], doc="How many steps the chain takes between two pictures."
+    )
+
     def make_target(self) -> Target:
         """The one-dimensional target with its present parameters; ValueError with a sentence for bad ones."""
         if self.target == "mixture":

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import panel as pn
 import panel_material_ui as pmui
 
+from dashboard import locks
 from dashboard.pages.one.langevin import LangevinTab
 from dashboard.pages.one.line import LineTab
 from dashboard.pages.one.plane import PlaneTab
@@ -49,7 +50,8 @@ class OneView:
         self.shell = shell
         shell.sync(state, [name for name in state.param if name != "name"])
         self.training = ScoreTraining(self._training_target, lambda: int(state.seed), shell)  # type: ignore[arg-type]
-        self.widgets = controls(state, [n for n in state.param if n not in ("name", "tab", "drawn")], LABELS)
+        shell.sync(self.training, ["training_steps"])
+        self.widgets = controls(state, [n for n in state.param if n not in ("name", "tab", "drawn", "pace")], LABELS)
         self.schedule = ScheduleEditor(state, shell, self.widgets)
         self.sidebar = self._sidebar()
         self._tabs: dict[str, Tab] = {}
@@ -61,12 +63,18 @@ class OneView:
             sizing_mode="stretch_width",
             margin=0,
         )
-        self.bar.param.watch(lambda event: state.param.update(tab=TABS[event.new]), "active")
+        if locks.locked(state, "tab"):
+            self.bar.disabled = [i for i, name in enumerate(TABS) if name != state.tab]
+        self.bar.param.watch(self._chosen, "active")
         state.param.watch(self._arrange, ["tab", "target", "plane_target", "score", "metropolis"])
         state.param.watch(self._open, "tab")
         self.main = [self.bar]
         self._arrange()
         self._open()
+
+    def _chosen(self, event: Any) -> None:
+        self.state.tab = TABS[event.new]
+        self.bar.active = TABS.index(str(self.state.tab))  # a link may keep the tab
 
     def _training_target(self) -> Any:
         return self.state.make_plane_target() if self.state.tab == "plane" else self.state.make_target()
@@ -112,6 +120,7 @@ class OneView:
             )
             for title, items in sections.items()
         }  # fmt: skip
+        locks.tidy(self.cards.values())
         return list(self.cards.values())
 
     def _arrange(self, *_: Any) -> None:
