@@ -12,7 +12,9 @@ from core.cli.arguments import Parser, seed, warn, whole_number
 from core.cli.lattices import finite, theory_in_words
 
 if TYPE_CHECKING:
+    from core.contracts import Tensor
     from core.diffusion.field_likelihood import Likelihood
+    from core.ensembles.files import EnsembleReader
     from core.theories.phi4 import Phi4
 
 METHODS = ("flow", "path")
@@ -71,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError("--hutchinson is an estimate of the flow's divergence, but --method is path")
     try:
         with open_ensemble(arguments.file) as reader:
-            theory, x = reader.theory, torch.from_numpy(reader.spread(arguments.configs))
+            theory, x = reader.theory, _spread(reader, arguments.configs)
     except (FileNotFoundError, IsADirectoryError) as error:
         raise ValueError(str(error)) from None
     bound = models.bound_of(arguments, theory.event, theory.kappa, theory.lam)
@@ -91,6 +93,18 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _print(arguments, found, theory)
     return 0
+
+
+def _spread(reader: EnsembleReader, configs: int) -> Tensor:
+    """At most ``configs`` configurations, far apart: (n, *event) independent ones, or (chains, draws, *event)."""
+    import torch
+
+    if reader.independent:
+        return torch.from_numpy(reader.spread(configs))
+    draws = max(1, min(configs // reader.chains, reader.draws))
+    chains = min(configs, reader.chains)
+    fields = torch.from_numpy(reader.spread(chains * draws))
+    return fields.unflatten(0, (chains, draws))
 
 
 def _report(arguments: argparse.Namespace, found: Likelihood, volume: int) -> dict[str, Any]:

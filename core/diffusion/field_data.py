@@ -39,8 +39,9 @@ FIT_NUMBERS = 2**26
 class Law:
     """One law to be learned: lattice, couplings, its Gaussian fitted to the training part, what is held out.
 
-    ``kappa`` and ``lam`` are None where the action is not known. ``held_out`` (n, *event) float32, ``configs`` the
-    number of training configurations, 0 where they are endless.
+    ``kappa`` and ``lam`` are None where the action is not known. ``held_out`` (n, *event) float32 come from so many
+    ``chains``, one chain after the other, or ``by_draw`` one draw of all chains after the other; 0 chains are
+    independent draws. ``configs`` is the number of training configurations, 0 where they are endless.
     """
 
     event: tuple[int, ...]
@@ -49,6 +50,17 @@ class Law:
     gaussian: FieldGaussianScore
     held_out: Tensor
     configs: int = 0
+    chains: int = 0
+    by_draw: bool = False
+
+    @property
+    def series(self) -> Tensor:
+        """What is held out as Markov chains (chains, draws, *event), or (n, *event) independent."""
+        if not self.chains:
+            return self.held_out
+        if self.by_draw:
+            return self.held_out.unflatten(0, (-1, self.chains)).swapaxes(0, 1)
+        return self.held_out.unflatten(0, (self.chains, -1))
 
     @property
     def theory(self) -> Phi4 | None:
@@ -133,12 +145,18 @@ class ArraySource(FieldSource):
             raise ValueError("ensembles of several couplings or lattices are learned together only if all are known")
         laws, self._data, digest = [], [], hashlib.sha256()
         for (event, kappa, lam), pairs in parts.items():
-            train, held = (torch.from_numpy(np.concatenate(some)) for some in zip(*pairs, strict=True))
+            train, held = (
+                torch.from_numpy(np.concatenate([fields.reshape(-1, *event) for fields in some]))
+                for some in zip(*pairs, strict=True)
+            )
+            # Chains of different lengths are taken as one long chain.
+            lengths = {fields.shape[1] for _, fields in pairs}
+            chains = len(held) // lengths.pop() if len(lengths) == 1 else 1
             digest.update(repr((event, kappa, lam, len(train), len(held))).encode())
             digest.update(train.numpy().data)
             digest.update(held.numpy().data)
             stride = math.ceil(train.numel() / FIT_NUMBERS)
-            laws.append(Law(event, kappa, lam, FieldGaussianScore.fit(train[::stride]), held, len(train)))
+            laws.append(Law(event, kappa, lam, FieldGaussianScore.fit(train[::stride]), held, len(train), chains))
             self._data.append(train)
         self.laws, self._digest = tuple(laws), digest.hexdigest()[:16]
 
@@ -209,8 +227,8 @@ def _theory(kappa: float | None, lam: float | None) -> Callable[[tuple[int, ...]
 
 
 def _split(fields: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Training and held-out configurations, each (n, *event), of fields (chains, draws, *event)."""
-    chains, draws, *event = fields.shape
+    """Training and held-out configurations, each (chains, draws, *event), of fields (chains, draws, *event)."""
+    chains, draws = fields.shape[:2]
     if chains * draws < FEWEST:
         raise ValueError(f"an ensemble must hold at least {FEWEST} configurations, got {chains * draws}")
     if chains >= FEWEST_CHAINS:
@@ -219,4 +237,4 @@ def _split(fields: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     else:
         cut = draws - max(1, draws // HELD_OUT)
         train, held = fields[:, :cut], fields[:, cut:]
-    return tuple(np.ascontiguousarray(part, dtype=np.float32).reshape(-1, *event) for part in (train, held))  # type: ignore[return-value]
+    return tuple(np.ascontiguousarray(part, dtype=np.float32) for part in (train, held))  # type: ignore[return-value]

@@ -79,8 +79,10 @@ def likelihood(
     device: str = "cpu",
     token: Token | None = None,
 ) -> Likelihood:
-    """log q and weights of configurations x (n, *event) from the equilibrium of ``bound.theory``.
+    """log q and weights of configurations x from the equilibrium of ``bound.theory``.
 
+    x are independent configurations (n, *event), or Markov chains (chains, draws, *event), whose correlations then
+    count in the errors.
     ``method`` is one of METHODS, by default ``flow`` where the exact divergence is cheap and ``path`` elsewhere.
     ``exact`` takes the flow however long it takes. Raises ValueError for a bad method, a theory that is not known, or
     a flow that would take minutes, Cancelled once ``token`` is.
@@ -89,8 +91,15 @@ def likelihood(
     theory = bound.theory
     if theory is None:
         raise ValueError("a likelihood needs the action: give kappa and lam")
+    chained = x.ndim == theory.d + 2
+    layout = tuple(x.shape[:2]) if chained else (1, len(x))
+    x = x.flatten(0, 1) if chained else x
     if len(x) < 2:
         raise ValueError(f"a likelihood needs at least two configurations, got {len(x)}")
+
+    def average(each: np.ndarray) -> Measured:
+        return mean(each.reshape(layout), independent=not chained)
+
     schedule = schedule or schedule_reaching("ve", noise_range(baseline_of(bound.score)).high)
     noise, error, warnings = Noise(seed, "likelihood"), float("nan"), []
     flow = field_flow(
@@ -118,15 +127,15 @@ def likelihood(
                     "fluctuates by many nats, and weights from it would be biased."
                 )
                 return Likelihood(
-                    method, len(x), mean(values, True), np.nan, np.nan, np.nan, nan, nan, error, evaluations,
+                    method, len(x), average(values), np.nan, np.nan, np.nan, nan, nan, error, evaluations,
                     time.perf_counter() - began, (sentence,), values,
                 )  # fmt: skip
             data, made = weighted(theory, found), flow.propose(theory, len(x), noise, token)
             if error > INACCURATE:
                 warnings.append(f"log q is integrated to {error:.2g} nats only; take more steps.")
-    log_z, log_w = made.log_partition, mean(data.log_weights, True)
+    log_z, log_w = made.log_partition, average(data.log_weights)
     return Likelihood(
-        method, len(x), mean(values, True), made.ess, ess_of_data(data), cross_acceptance(data, made), log_z,
+        method, len(x), average(values), made.ess, ess_of_data(data), cross_acceptance(data, made), log_z,
         Measured(log_w.value - log_z.value, float(np.hypot(log_w.error, log_z.error))), error, evaluations,
         time.perf_counter() - began, (*warnings, *made.warnings), values,
     )  # fmt: skip

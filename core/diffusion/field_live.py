@@ -261,7 +261,7 @@ def _prepared(theory: Phi4, noise: Noise, laws: int, token: Token | None) -> tup
     draws = math.ceil(FIT / pool)
     fields, x = run(pool, draws, noise)
     held, _ = run(HELD_CHAINS, math.ceil(max(2 * HELD_CHAINS, HELD_OUT // laws) / HELD_CHAINS), noise.of("held out"))
-    law = Law(theory.event, theory.kappa, theory.lam, FieldGaussianScore.fit(fields), held)
+    law = Law(theory.event, theory.kappa, theory.lam, FieldGaussianScore.fit(fields), held, 0, HELD_CHAINS, True)
     return law, _Pool(theory, parameters, noise, x, found.steps + draws * thin), found.warnings
 
 
@@ -269,7 +269,7 @@ def _restored(theory: Phi4, noise: Noise, state: tuple[dict[str, Tensor], dict[s
     tensors, numbers = state
     count, used, parameters = numbers["pools"][k]
     gaussian = FieldGaussianScore(tensors[f"connected.{k}"].numpy(), numbers["m"][k])
-    law = Law(theory.event, theory.kappa, theory.lam, gaussian, tensors[f"held_out.{k}"])
+    law = Law(theory.event, theory.kappa, theory.lam, gaussian, tensors[f"held_out.{k}"], 0, HELD_CHAINS, True)
     return law, _Pool(theory, parameters, noise, tensors[f"fields.{k}"], count, used)
 
 

@@ -33,7 +33,7 @@ from core.samplers import driver, langevin
 from core.samplers.contract import Info, Step
 from core.samplers.starts import hot_start
 from core.schedule import Schedule
-from core.statistics.errors import Measured, mean
+from core.statistics.errors import Measured, block_length, cut, jackknifed, mean
 from core.statistics.jackknife import Estimate, jackknife
 from core.statistics.lattice import abs_magnetisation, action_density, phi_squared
 from core.theories.phi4 import Phi4
@@ -162,9 +162,10 @@ def side_by_side_stages(
 
     Yields what there is after every run.
 
-    ``data`` (N, *event) are independent configurations for the reference. ``score`` is a FieldGaussianScore, or brings
-    one as its ``gaussian``; ``solver``, ``grid``, ``steps`` and ``prior`` are those of ``generate_fields``. The first
-    ``shown`` fields are kept. Raises ValueError for arguments out of range, FloatingPointError where ε is too large or
+    ``data`` are independent configurations (N, *event) for the reference, or Markov chains (chains, draws, *event),
+    whose correlations then count in its errors. ``score`` is a FieldGaussianScore, or brings one as its ``gaussian``;
+    ``solver``, ``grid``, ``steps`` and ``prior`` are those of ``generate_fields``. The first ``shown`` fields are kept.
+    Raises ValueError for arguments out of range, FloatingPointError where ε is too large or
     the backward process diverges, Cancelled once ``token`` is.
     """
     gaussian = baseline_of(score)
@@ -173,15 +174,17 @@ def side_by_side_stages(
             raise ValueError(f"{name} must be at least {least}, got {value}")
     if not 1 <= shown <= n:
         raise ValueError(f"shown must be from 1 to n = {n}, got {shown}")
-    for what, event in (("score", gaussian.event), ("data", tuple(data.shape[1:]))):
+    for what, event in (("score", gaussian.event), ("data", tuple(data.shape[-theory.d :]))):
         if event != theory.event:
             raise ValueError(f"the theory lives on a lattice of {theory.event}, the {what} on {event}")
-    if len(data) < LEAST:
-        raise ValueError(f"data must hold at least {LEAST} configurations, got {len(data)}")
+    chained = data if data.ndim == theory.d + 2 else data[:, None]
+    if chained.shape[0] * chained.shape[1] < LEAST:
+        raise ValueError(f"data must hold at least {LEAST} configurations, got {chained.shape[0] * chained.shape[1]}")
     noise = Noise(seed).of("side by side")
     columns = _columns(theory)
-    measured = torch.stack([column(data) for column in columns.values()], dim=-1).numpy()
-    reference = _observables(measured[:, :4])
+    flat = chained.flatten(0, 1)
+    measured = torch.stack([column(flat) for column in columns.values()], dim=-1).numpy()
+    reference = _reference(measured[:, :4].reshape(*chained.shape[:2], 4))
     chains = _quantisation(theory, columns, n, epsilon, duration, shown, noise.of("langevin"), token)
     process = _Diffusion(columns, score, gaussian, schedule, solver, grid, steps, prior)
     drift, of_runs = math.sqrt(measured[:, 4].mean()), noise.of("diffusion")
@@ -207,11 +210,22 @@ def _observables(columns: np.ndarray) -> Estimate:
     counts = np.array([len(part) for part in np.array_split(columns, len(sums))], dtype=float)
     counts = np.broadcast_to(counts.reshape(-1, *[1] * (sums.ndim - 1)), (*sums.shape[:-1], 1))
 
-    def function(s: np.ndarray) -> np.ndarray:
-        phi2, abs_m, action, phi4 = np.moveaxis(s[..., :4] / s[..., 4:], -1, 0)
-        return np.stack([phi2, abs_m, action, phi4 / phi2**2 - 3], axis=-1)
+    stacked = np.concatenate([sums, counts], axis=-1)
+    return jackknife(lambda s: _derived(s[..., :4] / s[..., 4:]), stacked, counts).estimate
 
-    return jackknife(function, np.concatenate([sums, counts], axis=-1), counts).estimate
+
+def _derived(means: np.ndarray) -> np.ndarray:
+    """The observables of NAMES (…, 4) from averages of φ², |M|, S/V and φ⁴."""
+    phi2, abs_m, action, phi4 = np.moveaxis(means, -1, 0)
+    return np.stack([phi2, abs_m, action, phi4 / phi2**2 - 3], axis=-1)
+
+
+def _reference(columns: np.ndarray) -> Estimate:
+    """The observables of NAMES (4,) of averages (chains, draws, 4), in blocks longer than the autocorrelation."""
+    if columns.shape[1] == 1:
+        return _observables(columns[:, 0])
+    length = block_length(*(mean(columns[..., k]).tau_int for k in (0, 1)))
+    return jackknifed(_derived, cut(columns, length))
 
 
 def _quantisation(

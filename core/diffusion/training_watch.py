@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 
 from core.contracts import ScoreModel, Tensor
@@ -24,14 +23,19 @@ ROWS = ("abs_m", "chi", "binder", "phi2", "action", "kappa4_ratio", "kappa6_rati
 
 
 class Watch:
-    """Looks at networks for one theory, against ``held_out`` configurations (n, *event), taken as independent.
+    """Looks at networks for one theory, against ``held_out``: independent configurations (n, *event), or Markov chains
+    (chains, draws, *event), whose correlations then count in the errors.
 
     The noise is the same at every look, so that what changes is the network. Raises ValueError for fewer than two
     configurations.
     """
 
     def __init__(self, theory: Phi4, held_out: Tensor, noise: Noise, configs: int = CONFIGS) -> None:
-        self.theory, self.held_out, self.noise, self.configs = theory, held_out.float().cpu(), noise, configs
+        self.theory, self.noise, self.configs = theory, noise, configs
+        chained = held_out.ndim == theory.d + 2
+        self._series = (held_out if chained else held_out[None]).float().cpu()
+        self._independent = not chained
+        self.held_out = self._series.swapaxes(0, 1).flatten(0, 1)  # of different chains first
         self._data: Measurement | None = None
 
     @property
@@ -47,8 +51,9 @@ class Watch:
     def table(self, score: ScoreModel, step: int, token: Token) -> Table:
         """Observables of ``configs`` fields made with this score, without any correction, beside the held-out ones."""
         if self._data is None:
-            self._data = self._measured(self.held_out)
-        data, network = self._data, self._measured(self._made(score, self.configs, token))
+            self._data = measure(self.theory, [self._series.numpy()], self._independent)
+        made = self._made(score, self.configs, token)
+        data, network = self._data, measure(self.theory, [made[None].numpy()], independent=True)
         rows = []
         for name in ROWS:
             a, b = data.observables[name], network.observables[name]
@@ -61,6 +66,3 @@ class Watch:
         schedule = schedule_reaching("ve", noise_range(baseline_of(score)).high)
         with torch.inference_mode():
             return generate_fields(score, schedule, n, steps=STEPS, noise=self.noise.of("watch"), token=token)
-
-    def _measured(self, fields: Tensor) -> Measurement:
-        return measure(self.theory, [np.ascontiguousarray(fields[None].numpy())], independent=True)

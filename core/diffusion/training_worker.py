@@ -127,7 +127,7 @@ class _Run:
         law = laws[len(laws) // 2]
         if law.theory is None:
             raise ValueError("the couplings of the data are not known here; go on with stoqlab train --resume")
-        self.watch = Watch(law.theory, law.held_out, Noise(self.trainer.seed, "training"))
+        self.watch = Watch(law.theory, law.series, Noise(self.trainer.seed, "training"))
         self._due = {self._picture: _Due(PICTURE_EVERY), self._table: _Due(TABLE_EVERY), self._save: _Due(SAVE_EVERY)}
 
     def run(self) -> Ended:

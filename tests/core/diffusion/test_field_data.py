@@ -26,6 +26,17 @@ def test_the_last_tenth_of_the_draws_is_held_out_of_few_chains():
     assert sorted(labels(source.laws[0].held_out)) == [18, 19, 38, 39]
 
 
+@pytest.mark.parametrize(("chains", "draws"), [(20, 3), (2, 20)])
+def test_what_is_held_out_keeps_its_chains(chains, draws):
+    series = ArraySource([(0.2, 0.1, waves(numbered(chains, draws)))]).laws[0].series
+    assert tuple(series.shape[:2]) == (2, 3) if chains == 20 else (2, 2)
+    flat = torch.tensor(labels(series.flatten(0, 1))).reshape(series.shape[:2])
+    assert (flat.diff(dim=1) == 1).all()
+    # Ensembles of one law whose chains differ in length count as one long chain.
+    both = ArraySource([(0.2, 0.1, waves(numbered(1, 30))), (0.2, 0.1, waves(numbered(1, 50, first=100)))])
+    assert tuple(both.laws[0].series.shape[:2]) == (1, 8)
+
+
 def test_a_batch_holds_what_it_says_and_nothing_held_out():
     source = ArraySource([(0.2, 0.1, waves(numbered(1, 30))), (0.3, 0.1, waves(numbered(1, 50, first=100)))])
     seen = set()

@@ -133,3 +133,15 @@ def test_bad_arguments():
     token.cancel()
     with pytest.raises(Cancelled):
         likelihood(wrong(), DATA, token=token)
+
+
+def test_chains_are_worth_their_independent_draws():
+    """Every configuration stands eight times in its chain: the errors are those of the single ones."""
+    singly = likelihood(wrong(), DATA[:800], "flow")
+    chains = DATA[:800].reshape(4, 200, 4, 4).repeat_interleave(8, dim=1)
+    chained = likelihood(wrong(), chains, "flow")
+    assert chained.configs == 6400
+    assert chained.log_q.value == pytest.approx(singly.log_q.value)
+    assert chained.log_q.error == pytest.approx(singly.log_q.error, rel=0.3)
+    # The other part of its error is that of the model's own draws, of which there are now eight times as many.
+    assert chained.relative_entropy.error > 0.6 * singly.relative_entropy.error

@@ -205,3 +205,12 @@ def test_it_stops_when_nobody_wants_it_any_more():
     token.cancel()
     with pytest.raises(Cancelled):
         both(token=token)
+
+
+def test_a_reference_of_chains_is_worth_its_independent_draws():
+    """Every configuration stands eight times in its chain: the errors are those of the single ones."""
+    singly = both().reference
+    chains = DATA.reshape(4, 500, 8, 8).repeat_interleave(8, dim=1)
+    chained = side_by_side(THEORY, SCORE, SCHEDULE, chains, n=16, duration=40, runs=1).reference
+    assert chained.value == pytest.approx(singly.value)
+    assert chained.error == pytest.approx(singly.error, rel=0.3)

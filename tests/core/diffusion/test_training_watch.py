@@ -50,3 +50,15 @@ def test_a_look_is_given_up_with_its_token(watch, gaussian):
     token.cancel()
     with pytest.raises(Cancelled):
         watch.table(gaussian, 1, token)
+
+
+def test_held_out_chains_are_worth_their_independent_draws(gaussian):
+    """Every configuration stands eight times in its chain: the errors are those of the single ones."""
+    once = gaussian.draw_prior(800, 1.0, 0.0, Noise(5))
+    chains = once.reshape(4, 200, 8, 8).repeat_interleave(8, dim=1)
+    tables = [Watch(THEORY, data, Noise(2), 32).table(gaussian, 1, Token()) for data in (once, chains)]
+    singly, chained = ({row.name: row.data for row in table.rows} for table in tables)
+    assert tables[1].held_out == 6400
+    for name in ("φ²", "S/V", "χ"):
+        assert chained[name][0] == pytest.approx(singly[name][0])
+        assert chained[name][1] == pytest.approx(singly[name][1], rel=0.3)
