@@ -11,6 +11,10 @@ from tornado.ioloop import PeriodicCallback
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 
+from dashboard.stage.socket import add_route
+
+add_route()  # here, because these hooks are loaded before the server is made
+
 
 def on_server_loaded(server_context: Any) -> None:
     import torch
@@ -20,7 +24,7 @@ def on_server_loaded(server_context: Any) -> None:
     from dashboard.shell import notice_absence
 
     settings.perform_error_diagnostics = False  # hints for authors of callbacks: a sixth of the making of a page
-    torch.set_num_threads(1)  # many sessions are the parallelism; torch's teams of threads wait for each other, spinning
+    torch.set_num_threads(1)  # sessions are the parallelism; the threads of torch's teams wait for each other, spinning
     sys.setswitchinterval(0.0002)  # the loop that serves the pages waits less for threads that compute
 
     PeriodicCallback(lambda: notice_absence(server_context.sessions), 1000).start()

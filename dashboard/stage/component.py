@@ -5,27 +5,29 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import panel as pn
 import param
 from panel.custom import JSComponent
 from panel.io.state import set_curdoc
 from panel.models.esm import DataEvent
 
+from dashboard.stage.channel import ABSENCE, CREDIT
 from dashboard.stage.colours import COLOURS, INK
 from dashboard.stage.scene import Scene
+from dashboard.stage.socket import channel_of
 
 _HERE = Path(__file__).parent
 _FILES = (
-    "format", "ticks", "theme", "block", "scale", "axes", "header", "curves", "particles", "image",
+    "format", "ticks", "theme", "block", "frames", "scale", "axes", "header", "curves", "particles", "image",
     "layers", "readout", "panel", "brush", "grid", "scrubber", "controls", "keyboard", "player", "stage",
 )  # fmt: skip
 
 Painter = Callable[[list[tuple[float, float]], bool], None]
 
-CREDIT = 2  # scenes that may be under way to the browser in live mode
-ABSENCE = 6.0  # seconds of silence after which nobody is taken to watch
 PATIENCE = 2.0  # seconds after which an unacknowledged scene counts as lost
 PROBE = 8.0  # seconds after which one that seems absent gets a picture all the same: the last one may have been lost
 
@@ -59,8 +61,13 @@ class Stage(JSComponent):
     label = param.String("Animated figure", doc="What a screen reader calls the stage.")
     paintable = param.String("", doc="Id of the panel that the pointer paints on; empty for none.")
     brush_radius = param.Number(0.0, bounds=(0, None), doc="Radius of the circle under the pointer there, data units.")
+    areas = param.List(
+        [], item_type=str, doc="Rows of panel ids, as of Scene.areas, that are shown instead of all, where there are any."
+    )
     block = param.Bytes(b"", doc="The scene, packed.")
     rewinds = param.Integer(0, doc="Counts the scenes that start from the first position.")
+    era = param.Integer(0, doc="Counts the scenes shown; what is streamed belongs to the last one of then.")
+    stream = param.String("", doc="Where streamed scenes come, see `dashboard.stage.socket`; empty: as messages.")
 
     _esm = _module()
     _stylesheets = [(_HERE / "stage.css").read_text(encoding="utf-8")]  # noqa: RUF012
@@ -68,6 +75,9 @@ class Stage(JSComponent):
     def __init__(self, **params: Any) -> None:
         super().__init__(**{"height": 560, "sizing_mode": "stretch_width", **params})
         self.scene: Scene | None = None
+        self._channel = channel_of(pn.state.curdoc)
+        if self._channel is not None:
+            self.stream = f"{self._channel.token}/{self._channel.name()}"
         self._lock = threading.Lock()
         self._painters: list[Painter] = []
         self._waiting: Scene | None = None
@@ -87,7 +97,9 @@ class Stage(JSComponent):
         """Replace the scene; the play position is kept, or set to the first one."""
         with self._lock:
             self.scene, self._waiting, self._streamed, self._form = scene, None, None, b""
-        changes: dict[str, Any] = {"block": scene.block, "error": ""}
+            if self._channel is not None:
+                self._channel.forget(self._part)
+        changes: dict[str, Any] = {"block": scene.block, "error": "", "era": self.era + 1}
         if not keep_position:
             changes |= {"rewinds": self.rewinds + 1, "position": scene.start}
         self.param.update(**changes)
@@ -101,12 +113,22 @@ class Stage(JSComponent):
         scene.packed  # noqa: B018  packed here, in the caller's thread
         with self._lock:
             self.scene = self._waiting = self._streamed = scene
+            if self._channel is not None:
+                self._channel.post(self._part, scene.packed, self.era)
         self._pump()
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is pushed to the stages of a page in the block goes to the browser in one message."""
+        return nullcontext() if self._channel is None else self._channel.together()
+
+    @property
+    def _part(self) -> str:
+        return self.stream.partition("/")[2]
 
     def wait(self, seconds: float) -> None:
         """Wait, at most so long, until a scene that is pushed would be under way at once: a computation whose pictures
         nobody could see in time leaves the processor to others. From a working thread only."""
-        self._room.wait(seconds)
+        (self._room if self._channel is None else self._channel).wait(seconds)
 
     def on_paint(self, callback: Painter) -> None:
         """Call `callback(points, begins)` while somebody paints on the panel named `paintable`.
@@ -121,12 +143,16 @@ class Stage(JSComponent):
     def watched(self) -> bool:
         """Whether streamed scenes are being drawn; False once the browser owes an answer for long (a closed or hidden
         tab), but for one picture every PROBE seconds. A computation that only feeds the picture can rest meanwhile."""
+        if self._channel is not None:
+            return self._channel.watched
         now = time.monotonic()
         answered = self._sent == self._acknowledged or now - self._heard < ABSENCE
         return answered or now - self._last_sent > PROBE
 
     def _pump(self) -> None:
         with self._lock:
+            if self._channel is not None:
+                return
             lost = time.monotonic() - self._last_sent > PATIENCE
             if self._waiting is None or (self._sent - self._acknowledged >= CREDIT and not lost):
                 return
@@ -161,14 +187,14 @@ class Stage(JSComponent):
 
     def _handle_msg(self, data: Any) -> None:
         """From the browser: {"drawn": serial} after a streamed scene, {"ready": true} from a view that needs a whole
-        one, {"paint": [[x, y], …], "begins": bool} from the brush."""
+        one, as a message, {"paint": [[x, y], …], "begins": bool} from the brush."""
         if "paint" in data:
             points = [(float(x), float(y)) for x, y in data["paint"]]
             for painter in self._painters:
                 painter(points, bool(data["begins"]))
             return
         with self._lock:
-            self._heard = time.monotonic()
+            self._heard, self._channel = time.monotonic(), None  # whoever writes here has no other socket
             if "drawn" in data:
                 self._acknowledged = max(self._acknowledged, int(data["drawn"]))
             elif "ready" in data and self._streamed is not None:

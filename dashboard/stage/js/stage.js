@@ -2,6 +2,7 @@
 import { fill, unpack } from "./block.js";
 import { Brush } from "./brush.js";
 import { Controls } from "./controls.js";
+import { follow } from "./frames.js";
 import { Grid } from "./grid.js";
 import { listen, unlisten } from "./keyboard.js";
 import { Player } from "./player.js";
@@ -61,10 +62,11 @@ class StageView {
     player.position = model.position;
     if (model.playing && still) model.playing = false;
     player.playing = model.playing;
-    model.on("block", () => this.load(model.block));
+    model.on(["block", "era"], () => queueMicrotask(() => this.renew())); // both have changed by then
     model.on("rewinds", () => { this.rewind = true; this.request(); });
     model.on("position", () => { if (model.position !== this.told) player.seek(model.position); });
     model.on("playing", () => { if (model.playing !== player.playing) player.play(model.playing); this.refresh(); });
+    model.on("areas", () => { if (this.scene) this.arrange(); });
     model.on(["paintable", "brush_radius"], () => this.readyBrush());
     model.on(["speed", "loop", "controls", "dark", "error", "busy", "status", "label"], () => this.refresh());
     model.on("msg:custom", (message) => {
@@ -78,9 +80,27 @@ class StageView {
       this.serial = message.serial;
     });
     model.on("remove", () => this.remove());
+    this.era = model.era;
     this.load(model.block);
     this.refresh();
-    model.send_msg({ ready: true });
+    this.unfollow = follow(model.stream, (part) => this.streamed(part), () => model.send_msg({ ready: true }));
+  }
+
+  // A streamed scene, unless another one was shown after it; the two come on different sockets, in any order.
+  streamed({ era, scene }) {
+    if (era < this.era) return;
+    this.era = era;
+    this.live = true;
+    this.put(scene);
+    this.player.seek(this.player.end);
+  }
+
+  // The scene that is shown, unless a later one is being streamed.
+  renew() {
+    if (this.model.era < this.era || (this.live && this.model.era === this.era)) return;
+    this.era = this.model.era;
+    this.live = false;
+    this.load(this.model.block);
   }
 
   bindPointer() {
@@ -121,8 +141,13 @@ class StageView {
     this.scene = scene;
     this.loadedScenes += 1;
     this.player.load(this.scene);
-    this.grid.load(this.scene);
     this.controls.load(this.scene);
+    this.arrange();
+  }
+
+  // Puts the panels of the scene, or those that are wanted, in their places.
+  arrange() {
+    this.grid.load(this.scene, this.model.areas);
     this.unaligned = true;
     if (this.pointer && !this.pointer.host.isConnected) this.pointer = null;
     this.readyBrush();
@@ -198,7 +223,7 @@ class StageView {
     if (this.unaligned || dpr !== this.dpr) {
       this.dpr = dpr;
       this.unaligned = false;
-      this.theme = makeTheme(this.model.dark, this.gridHost.clientWidth);
+      this.theme = makeTheme(this.model.dark, this.gridHost.clientWidth, this.enlargement());
       this.grid.arrange(this.theme);
       this.controls.scrubber.resize();
     }
@@ -210,6 +235,11 @@ class StageView {
     this.drawnFrames += 1;
     this.root.dataset.frames = this.drawnFrames;
     this.root.dataset.scenes = this.loadedScenes; // of which the newest is on screen now
+  }
+
+  // How much larger than usual the type of the page is; presenter mode enlarges it.
+  enlargement() {
+    return parseFloat(getComputedStyle(this.root).fontSize) / 14;
   }
 
   paintReadout() {
@@ -238,6 +268,7 @@ class StageView {
   remove() {
     cancelAnimationFrame(this.pending);
     this.pending = -1; // no frame after this
+    this.unfollow();
     this.sizes.disconnect();
     this.sight.disconnect();
     unlisten(this);
