@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from core.contracts import ScoreModel
 from core.diffusion.gaussian import GaussianScore
 from core.schedule import Schedule
 from core.theories.base import Target
 from dashboard.pages.one.state import OneState
-from dashboard.pages.one.training import ScoreTraining
+
+
+class Learned(Protocol):
+    """Knows learned scores."""
+
+    def model_for(self, target: Target) -> ScoreModel | None:
+        """The score learned for exactly this target, else None."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +36,7 @@ class Order:
     seed: int
 
 
-def make_order(target: Target, state: OneState, training: ScoreTraining) -> Order:
+def make_order(target: Target, state: OneState, training: Learned) -> Order:
     """What the state asks for with this target; ValueError with a sentence where it cannot be."""
     model, name = choose_score(target, str(state.score), training)
     return Order(
@@ -46,7 +53,7 @@ def make_order(target: Target, state: OneState, training: ScoreTraining) -> Orde
     )
 
 
-def choose_score(target: Target, choice: str, training: ScoreTraining) -> tuple[ScoreModel, str]:
+def choose_score(target: Target, choice: str, training: Learned) -> tuple[ScoreModel, str]:
     """The score of that choice for this target, and its name; ValueError where none has been learned yet."""
     if choice == "gaussian":
         return GaussianScore(target.mean, target.covariance), "Gaussian"
