@@ -13,21 +13,36 @@ function spans(areas) {
   return found;
 }
 
+// The scene's own grid, or these rows of panels where it has all of them.
+function layout(scene, rows) {
+  const ids = new Set(scene.panels.map((spec) => spec.id));
+  const chosen = new Set(rows.flatMap((row) => row.trim().split(/\s+/)));
+  if (!rows.length || [...chosen].some((id) => !ids.has(id))) return scene;
+  return {
+    panels: scene.panels.filter((spec) => chosen.has(spec.id)),
+    areas: rows,
+    columns: rows[0].trim().split(/\s+/).map(() => "1fr").join(" "),
+    rows: rows.map(() => "1fr").join(" "),
+  };
+}
+
 export class Grid {
   constructor(host) {
     this.host = host;
     this.panels = new Map();
   }
 
-  load(scene) {
+  // `chosen`: rows of panel ids to show instead of all; none for the scene as it is.
+  load(scene, chosen = []) {
+    const { panels, areas, columns, rows } = layout(scene, chosen);
     const style = this.host.style;
-    style.gridTemplateColumns = scene.columns.replace(/(\d*\.?\d+fr)/g, "minmax(0, $1)");
-    style.gridTemplateRows = scene.rows.replace(/(\d*\.?\d+fr)/g, "minmax(0, $1)");
-    style.gridTemplateAreas = scene.areas.map((row) => `"${row}"`).join(" ");
-    this.spans = spans(scene.areas);
-    const wanted = new Set(scene.panels.map((spec) => spec.id));
+    style.gridTemplateColumns = columns.replace(/(\d*\.?\d+fr)/g, "minmax(0, $1)");
+    style.gridTemplateRows = rows.replace(/(\d*\.?\d+fr)/g, "minmax(0, $1)");
+    style.gridTemplateAreas = areas.map((row) => `"${row}"`).join(" ");
+    this.spans = spans(areas);
+    const wanted = new Set(panels.map((spec) => spec.id));
     for (const [id, panel] of this.panels) if (!wanted.has(id)) { panel.host.remove(); this.panels.delete(id); }
-    for (const spec of scene.panels) {
+    for (const spec of panels) {
       if (!this.panels.has(spec.id)) {
         const host = this.host.appendChild(document.createElement("div"));
         host.className = "stage-panel";
@@ -37,7 +52,7 @@ export class Grid {
       }
       const panel = this.panels.get(spec.id);
       panel.load(spec, scene);
-      panel.namesMarks = !scene.panels.some((other) => other.clock && this.above(other.id, spec.id));
+      panel.namesMarks = !panels.some((other) => other.clock && this.above(other.id, spec.id));
     }
   }
 

@@ -3,10 +3,12 @@
 
 const FAINT = { light: "rgba(20,30,40,0.09)", dark: "rgba(255,255,255,0.10)" };
 
-export function makeTheme(dark, width) {
+// `enlargement` is of the page's type, see StageView.
+export function makeTheme(dark, width, enlargement = 1) {
   const name = dark ? "dark" : "light";
   const ink = INK[name];
-  const size = width >= 1700 ? 16 : width >= 1200 ? 14 : 13;
+  const usual = width >= 1700 ? 16 : width >= 1200 ? 14 : 13;
+  const size = enlargement > 1 ? Math.round(14 * enlargement) : usual;
   const family = "system-ui, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif";
   return {
     name,
