@@ -114,6 +114,8 @@ def run(arguments: argparse.Namespace) -> int:
     import torch
 
     from core.ensembles.make import make_ensemble
+    from core.history import keep
+    from core.history_records import ensemble_run
     from core.jobs import Token
 
     torch.set_num_threads(1)  # chains are shared by the threads of the engine instead
@@ -123,6 +125,8 @@ def run(arguments: argparse.Namespace) -> int:
             result = make_ensemble(request, arguments.out, arguments.resume, arguments.force, show, token)
         except FileExistsError as error:
             raise ValueError(str(error).replace("with force", "with --force").replace("resume", "--resume")) from None
+    if result.n_configs:
+        keep(lambda: ensemble_run(result.path, "command line"))
     for sentence in result.warnings:
         warn(sentence)
     if arguments.json:

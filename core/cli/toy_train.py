@@ -54,12 +54,15 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"{out} exists; give --force to overwrite it or --resume to go on with it")
     trainer = _trainer(arguments)
 
+    from core.history import keep
+    from core.history_records import toy_training_run
     from core.jobs import Token
 
     token = Token()
     with stopping_at_interrupt(token):
         _train(trainer, arguments.minutes, token)
         trainer.save(out, force=arguments.force or arguments.resume)
+    keep(lambda: toy_training_run(trainer, out.stem, "command line"))
     loss = f", loss {trainer.history[-1][1]:.5f}" if trainer.history else ""
     print(f"{out}: {trainer.step} of {trainer.config.steps} steps in {trainer.seconds:.1f} s{loss}")
     if trainer.step < trainer.config.steps:

@@ -92,6 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
     if out.exists() and not (arguments.force or arguments.resume):
         raise ValueError(f"{out} exists; give --force to overwrite it or --resume to go on with it")
     from core.contracts import Cancelled
+    from core.history import keep
+    from core.history_records import training_run
     from core.jobs import Token
 
     token = Token()
@@ -107,6 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(trainer.levels_sentence)
         with _bar(trainer) as show:
             trainer.run(callback=show, token=token, checkpoint=out)
+    keep(lambda: training_run(trainer, out.stem, "command line"))
     if arguments.json:
         print(json.dumps(_report(trainer, out), allow_nan=False))
     else:

@@ -28,9 +28,12 @@ from core.diffusion.training_messages import (
     Preparing,
     Progress,
     Saved,
+    Table,
 )
 from core.diffusion.training_request import Continuation, TrainingRequest
 from core.diffusion.training_watch import Watch
+from core.history import keep
+from core.history_records import training_run
 from core.jobs import Token
 from core.noise import Noise
 
@@ -128,6 +131,7 @@ class _Run:
         if law.theory is None:
             raise ValueError("the couplings of the data are not known here; go on with stoqlab train --resume")
         self.watch = Watch(law.theory, law.series, Noise(self.trainer.seed, "training"))
+        self._compared: Table | None = None
         self._due = {self._picture: _Due(PICTURE_EVERY), self._table: _Due(TABLE_EVERY), self._save: _Due(SAVE_EVERY)}
 
     def run(self) -> Ended:
@@ -149,6 +153,7 @@ class _Run:
         with suppress(Cancelled):
             self._picture(orders.nobody)
             self._table(orders.nobody)
+        keep(lambda: training_run(trainer, self.path.stem, "browser", self._compared))
         words = trainer.ended or ("All steps are done." if trainer.finished else "The time is up.")
         if asked and not trainer.finished:
             words = "Stopped on request."
@@ -186,7 +191,8 @@ class _Run:
         self.orders.send(self.watch.pictures(self._score(), self.trainer.step, token))
 
     def _table(self, token: Token) -> None:
-        self.orders.send(self.watch.table(self._score(), self.trainer.step, token))
+        self._compared = self.watch.table(self._score(), self.trainer.step, token)
+        self.orders.send(self._compared)
 
     def _score(self) -> FieldScore:
         theory = self.watch.theory

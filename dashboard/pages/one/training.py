@@ -14,6 +14,8 @@ import param
 
 from core.diffusion.learned import LearnedScore, pretrained
 from core.diffusion.training import Trainer, TrainingConfig
+from core.history import keep
+from core.history_records import toy_training_run
 from core.jobs import Token
 from core.theories.base import Target
 from dashboard.live import Live
@@ -125,6 +127,8 @@ class ScoreTraining(param.Parameterized):
                     self._live.soon(self._report, step, steps, loss, seconds)
 
             trainer.run(callback=look, token=token)
+            if trainer.step:
+                keep(lambda: toy_training_run(trainer, self._name, "browser"))
             self._live.soon(self._finish, target, trainer.score() if trainer.step else None, "")
         except Exception as error:
             self._live.soon(self._finish, target, None, str(error) or type(error).__name__)
