@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from typing import Any
 
 import panel as pn
 
 from core.jobs import Latest, Token
+from dashboard.faults import note, sentence
+
+__all__ = ["Live", "sentence"]
 
 
 class Live:
@@ -17,18 +20,21 @@ class Live:
 
     ``deliver(result)`` and ``fail(error)`` are called on the session's loop; without a session (in a notebook, in a
     test) directly from the working thread. What is ready before the browser has loaded the page waits for it, because
-    changes between the making of a session and its first message can get lost. Close it with the session.
+    changes between the making of a session and its first message can get lost. An error that nobody expected is in the
+    log besides. Close it with the session.
     """
 
     def __init__(self, deliver: Callable[[Any], None], fail: Callable[[Exception], None]) -> None:
         self._deliver, self._fail = deliver, fail
         self._document = pn.state.curdoc
+        self.owner: Hashable = f"session {id(self._document or self)}"
+        """For whom the work is done, among whom the pool is shared."""
         self._closed = False
         self._results: deque[Callable[[], None]] = deque()
         self._ready = self._document is None or self._document.session_context is None or pn.state.loaded
         if not self._ready:
             pn.state.onload(self._loaded)
-        self._latest = Latest(lambda result: self.soon(deliver, result), lambda error: self.soon(fail, error))
+        self._latest = Latest(lambda result: self.soon(self._show, result), self._failed, self.owner)
 
     def submit(self, stages: Callable[[Token], Iterator[Any]], at_once: Callable[[Token], Any] | None = None) -> None:
         """Answer this request next. For a page that is still being built ``at_once(token)`` is called on the spot and
@@ -39,6 +45,7 @@ class Live:
                 if quick is not None:
                     self._deliver(quick)
             except Exception as error:
+                note(error, "a first picture failed")
                 self._fail(error)
         self._latest.submit(stages)
 
@@ -53,6 +60,18 @@ class Live:
         # Callbacks from before the session exists run in any order, the results nevertheless in theirs.
         self._results.append(partial(call, *arguments))
         document.add_next_tick_callback(lambda: self._hand_over())
+
+    def _failed(self, error: Exception) -> None:
+        note(error, "a request failed")
+        self.soon(self._fail, error)
+
+    def _show(self, result: Any) -> None:
+        """What cannot be shown is an error of this session like any other."""
+        try:
+            self._deliver(result)
+        except Exception as error:
+            note(error, "a result could not be shown")
+            self._fail(error)
 
     def _hand_over(self) -> None:
         while self._ready and self._results and not self._closed:
@@ -74,9 +93,3 @@ class Live:
         """The session ends: cancel, take no more requests, and deliver nothing that is still under way."""
         self._closed = True
         self._latest.close()
-
-
-def sentence(error: Exception) -> str:
-    """What to show of an error: its text, or its kind where it has none, with a capital letter."""
-    text = str(error) or type(error).__name__
-    return text[:1].upper() + text[1:]
