@@ -10,6 +10,7 @@ from dashboard.stage.colours import ROLES, colour
 from dashboard.stage.component import Stage
 from dashboard.stage.scene import Mark, Panel, Scene
 from dashboard.stage.series import Arrows, Band, Bars, Bundle, Image, Line, Points, Rule
+from dashboard.stage.streamed import LiveText
 
 __all__ = [
     "ROLES",
@@ -19,6 +20,7 @@ __all__ = [
     "Bundle",
     "Image",
     "Line",
+    "LiveText",
     "Mark",
     "Panel",
     "Points",

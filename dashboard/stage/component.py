@@ -1,24 +1,18 @@
 """The stage: a Panel component that plays a `Scene` in the browser."""
 
-import json
-import re
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import panel as pn
 import param
-from panel.custom import JSComponent
 from panel.io.state import set_curdoc
 from panel.models.esm import DataEvent
 
 from dashboard.stage.channel import ABSENCE, CREDIT
-from dashboard.stage.colours import COLOURS, INK
 from dashboard.stage.scene import Scene
-from dashboard.stage.socket import channel_of
+from dashboard.stage.streamed import JS, Streamed, module
 
 _HERE = Path(__file__).parent
 _FILES = (
@@ -32,17 +26,7 @@ PATIENCE = 2.0  # seconds after which an unacknowledged scene counts as lost
 PROBE = 8.0  # seconds after which one that seems absent gets a picture all the same: the last one may have been lost
 
 
-def _module() -> str:
-    """The files of `js/` as one ES module: imports between them are dropped, only `render` stays exported."""
-    parts = [f"const COLOURS = {json.dumps(dict(COLOURS))};", f"const INK = {json.dumps(dict(INK))};"]
-    for name in _FILES:
-        text = (_HERE / "js" / f"{name}.js").read_text(encoding="utf-8")
-        text = re.sub(r"^import [^;]*;\n", "", text, flags=re.MULTILINE)
-        parts.append(re.sub(r"^export (?!function render\b)", "", text, flags=re.MULTILINE))
-    return "\n".join(parts)
-
-
-class Stage(JSComponent):
+class Stage(Streamed):
     """Linked pictures on one play position, with controls; see `Scene` for what is shown.
 
     `show` replaces the scene, `push` streams scenes from a running computation. While it plays, the browser works
@@ -62,22 +46,18 @@ class Stage(JSComponent):
     paintable = param.String("", doc="Id of the panel that the pointer paints on; empty for none.")
     brush_radius = param.Number(0.0, bounds=(0, None), doc="Radius of the circle under the pointer there, data units.")
     areas = param.List(
-        [], item_type=str, doc="Rows of panel ids, as of Scene.areas, that are shown instead of all, where there are any."
+        [], item_type=str, doc="Rows of panel ids, as of Scene.areas, shown instead of all, where there are any."
     )
     block = param.Bytes(b"", doc="The scene, packed.")
     rewinds = param.Integer(0, doc="Counts the scenes that start from the first position.")
     era = param.Integer(0, doc="Counts the scenes shown; what is streamed belongs to the last one of then.")
-    stream = param.String("", doc="Where streamed scenes come, see `dashboard.stage.socket`; empty: as messages.")
 
-    _esm = _module()
+    _esm = module(JS / f"{name}.js" for name in _FILES)
     _stylesheets = [(_HERE / "stage.css").read_text(encoding="utf-8")]  # noqa: RUF012
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**{"height": 560, "sizing_mode": "stretch_width", **params})
         self.scene: Scene | None = None
-        self._channel = channel_of(pn.state.curdoc)
-        if self._channel is not None:
-            self.stream = f"{self._channel.token}/{self._channel.name()}"
         self._lock = threading.Lock()
         self._painters: list[Painter] = []
         self._waiting: Scene | None = None
@@ -98,7 +78,7 @@ class Stage(JSComponent):
         with self._lock:
             self.scene, self._waiting, self._streamed, self._form = scene, None, None, b""
             if self._channel is not None:
-                self._channel.forget(self._part)
+                self._channel.forget(self._name)
         changes: dict[str, Any] = {"block": scene.block, "error": "", "era": self.era + 1}
         if not keep_position:
             changes |= {"rewinds": self.rewinds + 1, "position": scene.start}
@@ -113,17 +93,8 @@ class Stage(JSComponent):
         scene.packed  # noqa: B018  packed here, in the caller's thread
         with self._lock:
             self.scene = self._waiting = self._streamed = scene
-            if self._channel is not None:
-                self._channel.post(self._part, scene.packed, self.era)
+            self.post(scene.packed, self.era)
         self._pump()
-
-    def together(self) -> AbstractContextManager[None]:
-        """What is pushed to the stages of a page in the block goes to the browser in one message."""
-        return nullcontext() if self._channel is None else self._channel.together()
-
-    @property
-    def _part(self) -> str:
-        return self.stream.partition("/")[2]
 
     def wait(self, seconds: float) -> None:
         """Wait, at most so long, until a scene that is pushed would be under way at once: a computation whose pictures

@@ -9,7 +9,7 @@ from bokeh.document import Document
 
 from dashboard.stage import Arrows, Band, Bars, Bundle, Image, Line, Mark, Panel, Points, Rule, Scene, Stage, colour
 from dashboard.stage.colours import COLOURS, palette
-from dashboard.stage.component import CREDIT, _module
+from dashboard.stage.channel import CREDIT
 from dashboard.stage.pack import pack, unpack
 from tests.dashboard.stage_demo import demo_scene
 
@@ -217,7 +217,7 @@ class TestStage:
         assert models[0].data.block is models[1].data.block
 
     def test_the_module_is_one_file_with_one_export(self):
-        text = _module()
+        text = Stage._esm
         assert [line for line in text.splitlines() if line.startswith("import ")] == []
         assert text.count("\nexport ") == 1
         assert json.dumps(COLOURS["light"]["exact"]) in text

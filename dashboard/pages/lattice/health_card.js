@@ -1,4 +1,6 @@
 // One chip for every check, updated in place, and below them the sentence of the one under the pointer, else the worst.
+import { follow } from "../../stage/js/frames.js";
+
 const SYMBOLS = { green: '✓', amber: '!', red: '✕', grey: '–' }
 const WORDS = { green: 'good', amber: 'look again', red: 'bad', grey: 'not known' }
 const RANK = ['grey', 'green', 'amber', 'red']
@@ -14,6 +16,7 @@ export function render({ model, el }) {
   line.id = 'sentence'
   root.append(row, line)
   const chips = []
+  let checks = model.checks
   let pointed = null
   let pinned = null
 
@@ -32,11 +35,10 @@ export function render({ model, el }) {
   }
   const worst = () => {
     let found = 0
-    model.checks.forEach((c, i) => { if (RANK.indexOf(c[1]) > RANK.indexOf(model.checks[found][1])) found = i })
+    checks.forEach((c, i) => { if (RANK.indexOf(c[1]) > RANK.indexOf(checks[found][1])) found = i })
     return found
   }
   const tell = () => {
-    const checks = model.checks
     if (!checks.length) { line.textContent = model.empty; return }
     const i = pointed ?? pinned ?? worst()
     chips.forEach((b, k) => b.classList.toggle('told', k === i))
@@ -44,18 +46,21 @@ export function render({ model, el }) {
     line.textContent = (pointed ?? pinned) === null && checks[i][1] === 'green' ? model.well : checks[i][2]
   }
   const show = () => {
-    model.checks.forEach(([name, level, sentence], i) => {
+    checks.forEach(([name, level, sentence], i) => {
       const b = chips[i] ?? chip(i)
       b.className = level
       b.firstChild.textContent = SYMBOLS[level]
       b.lastChild.textContent = name
       b.setAttribute('aria-label', `${name}: ${WORDS[level]}. ${sentence}`)
     })
-    while (chips.length > model.checks.length) chips.pop().remove()
+    while (chips.length > checks.length) chips.pop().remove()
     if (pinned >= chips.length) pinned = null
     tell()
   }
-  model.on('checks', show)
+  const renew = (found) => { checks = found; show() }
+  model.on('checks', () => renew(model.checks))
+  const failed = () => { if (model.stream) model.send_msg({ ready: true }) }
+  model.on('remove', follow(model.stream, ({ value }) => renew(value), failed))
   show()
   return root
 }

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import param
-from panel.custom import JSComponent
 
 from core.jobs import Token
 from core.noise import Noise
@@ -18,6 +17,7 @@ from core.samplers.simulation import Simulation
 from core.statistics.health import Check
 from dashboard.live import Live
 from dashboard.shell import Shell
+from dashboard.stage.streamed import JS, Streamed, module
 
 _HERE = Path(__file__).parent
 EVERY = 1.5
@@ -28,14 +28,14 @@ HEIGHT = 62
 """Pixels that the card takes of the page."""
 
 
-class HealthCard(JSComponent):
+class HealthCard(Streamed):
     """Shows `core.statistics.health.Check`s; the sentence is that of the check under the pointer, else of the worst."""
 
     checks = param.List(default=[], doc="(name, level, sentence) of every check.")
     empty = param.String("", doc="What is said while there are no checks.")
     well = param.String("Nothing wrong was found.", doc="What is said where all checks are green.")
 
-    _esm = _HERE / "health_card.js"
+    _esm = module([JS / "block.js", JS / "frames.js", _HERE / "health_card.js"])
     _stylesheets = [(_HERE / "health_card.css").read_text(encoding="utf-8")]  # noqa: RUF012
 
     def __init__(self, **params: Any) -> None:
@@ -43,7 +43,11 @@ class HealthCard(JSComponent):
 
     def show_checks(self, checks: Sequence[Check]) -> None:
         """Put these in the place of the last ones."""
-        self.checks = [tuple(check) for check in checks]
+        shown = [tuple(check) for check in checks]
+        if self.streams:
+            self.post(shown)
+        else:
+            self.checks = shown
 
 
 class HealthWatch:

@@ -24,7 +24,7 @@ from dashboard.pages.lattice.runner import Runner
 from dashboard.pages.lattice.scene import colour_limit, field_scene, observables_scene, tile_at, tile_extent
 from dashboard.pages.lattice.state import LABELS, PRESETS, LatticeState
 from dashboard.shell import Shell
-from dashboard.stage import Stage
+from dashboard.stage import LiveText, Stage
 from dashboard.widgets import controls, switch
 
 CURVES_EVERY = 0.2
@@ -57,9 +57,9 @@ class LiveView:
         )
         self.observables = Stage(label="Observables of the lattice field", min_height=300, margin=(0, 4), **fill)
         text = {"font-size": "13.5px", "font-variant-numeric": "tabular-nums", "line-height": "1.4"}
-        self.line = pn.pane.HTML("", margin=(2, 10, 0, 10), sizing_mode="stretch_width", styles=text)
-        self.numbers = pn.pane.HTML("", margin=(2, 8, 0, 8), sizing_mode="stretch_width", styles=text)
-        self.method = pn.pane.HTML("", margin=(2, 14, 6, 14), sizing_mode="stretch_width", styles=text)
+        self.line = LiveText(margin=(2, 10, 0, 10), sizing_mode="stretch_width", styles=text)
+        self.numbers = LiveText(margin=(2, 8, 0, 8), sizing_mode="stretch_width", styles=text)
+        self.method = LiveText(margin=(2, 14, 6, 14), sizing_mode="stretch_width", styles=text)
         names = [name for name in state.param if name not in ("name", "tab", "brush", "group", "radius")]
         self.widgets = controls(state, names, LABELS)
         self.sidebar = self._sidebar()
@@ -71,6 +71,7 @@ class LiveView:
         self._limit = 0.0
         self._curves = self._written = 0.0
         self._tile = 0
+        self._theory: Phi4 | None = None  # of the last picture
         self._asked: tuple[Phi4, str, dict[str, Any]] | None = None  # what is being tuned
         self._simulation: Simulation | None = None
         self.runner: Runner | None = None
@@ -306,6 +307,10 @@ class LiveView:
     # What is shown; called in the runner's thread but for the last three
 
     def _show(self, frame: Frame) -> None:
+        with self.field.together():
+            self._put_together(frame)
+
+    def _put_together(self, frame: Frame) -> None:
         state, now = self.state, time.monotonic()
         shown = min(int(state.shown), len(frame.fields))  # type: ignore[arg-type]
         shown = max(n for n in (1, 4, 9, 16) if n <= max(shown, 1))
@@ -313,7 +318,8 @@ class LiveView:
         self._limit = SLOWNESS * self._limit + (1 - SLOWNESS) * limit if self._limit else limit
         self.field.push(field_scene(frame, shown, str(state.palette), self._limit))
         simulation, runner = self._simulation, self.runner
-        if simulation is None or runner is None or not frame.since:
+        steered, self._theory = frame.theory != self._theory, frame.theory
+        if simulation is None or runner is None or not frame.since or steered:
             self._tell(frame, "")
             return
         self.health.look(simulation)
@@ -328,17 +334,22 @@ class LiveView:
             self._tell(frame, simulation.observe(lambda s: summary(frame, s, str(state.group), unit)))
 
     def _tell(self, frame: Frame, numbers: str) -> None:
-        """Write the numbers, unless the loop has not yet come to write the last ones."""
-        if self._told.is_set():
+        """Write the numbers; as a change of the page unless the loop has not yet come to write the last ones."""
+        line = below_the_field(frame, self.state.preset, str(self.state.start))
+        texts = {self.line: line, self.numbers: numbers, self.method: settings(frame, self.state)}
+        if self.line.streams:
+            for place, text in texts.items():
+                if text:
+                    place.post(text)
+        elif self._told.is_set():
             self._told.clear()
-            words = below_the_field(frame, self.state.preset, str(self.state.start))
-            self.live.soon(self._say, words, numbers, settings(frame, self.state))
+            self.live.soon(self._say, texts)
 
-    def _say(self, line: str, numbers: str, method: str) -> None:
+    def _say(self, texts: dict[LiveText, str]) -> None:
         with pn.io.hold():
-            for pane, text in ((self.line, line), (self.numbers, numbers), (self.method, method)):
-                if text and pane.object != text:
-                    pane.object = text
+            for place, text in texts.items():
+                if text and place.object != text:
+                    place.object = text
         self._told.set()
 
     def _fail(self, error: Exception) -> None:

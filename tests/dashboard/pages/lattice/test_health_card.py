@@ -105,4 +105,4 @@ def test_the_card_takes_checks_as_plain_texts():
     card = HealthCard()
     card.show_checks([Check("walls", "red", "A wall.")])
     assert card.checks == [("walls", "red", "A wall.")]
-    assert {"green", "amber", "red", "grey"} <= set(card._esm.read_text().replace(":", "").split())  # all are drawn
+    assert {"green", "amber", "red", "grey"} <= set(card._esm.replace(":", "").split())  # all are drawn
