@@ -25,6 +25,8 @@ from panel.io.state import state as panel_state
 from core.devices import describe, pick_device
 from dashboard import style
 from dashboard.address import Address
+from dashboard.faults import answer_events
+from dashboard.jobs_panel import JobsPanel, browser_owner
 from dashboard.pages import FORMER, ROOMS, Room
 
 log = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ class Shell(param.Parameterized):
         self._closing: list[Callable[[], None]] = []
         self._leaving: list[Callable[[], None]] = []
         self.arrived = False
+        self.owner = browser_owner()
         self.messages = pn.Column(sizing_mode="stretch_width", margin=0, visible=False)
         self.address = Address(search, lambda sentence: self.say(sentence, "warning"))
         self.dark = self.address.get("theme") == "dark"
@@ -118,6 +121,7 @@ def open_page() -> None:
 
         pn.state.on_session_destroyed(closed)
         _open[document] = shell
+        pn.config.exception_handler = answer_events(partial(shell.say, severity="error"))
         _answer_early(document)
         pn.state.onload(partial(setattr, shell, "arrived", True))
 
@@ -172,6 +176,9 @@ def build_page(search: str = "") -> tuple[pmui.Page, Shell]:
     room = ROOMS.get(name)
     content = _content(room, shell) if room else _unknown(name)
     header = pn.pane.HTML(stylesheets=[style.HEADER_CSS], sizing_mode="stretch_width", margin=0)
+    jobs = JobsPanel(owner=shell.owner)
+    jobs.param.watch(lambda event: setattr(shell, "owner", event.new), "owner")
+    shell.on_close(jobs.close)
     page = pmui.Page(
         meta_title=f"{content.title} · StoqLab",
         meta_name="StoqLab",
@@ -181,7 +188,7 @@ def build_page(search: str = "") -> tuple[pmui.Page, Shell]:
         sx=style.PAGE_SX,
         raw_css=[style.RAW_CSS],
         busy_indicator=None,
-        header=[header],
+        header=[header, jobs],
         sidebar=content.sidebar,
         sidebar_width=style.SIDEBAR_WIDTH,
         sidebar_resizable=False,
