@@ -14,7 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import panel as pn
 import panel_material_ui as pmui
@@ -121,7 +121,7 @@ def open_page() -> None:
 
         pn.state.on_session_destroyed(closed)
         _open[document] = shell
-        pn.config.exception_handler = answer_events(partial(shell.say, severity="error"))
+        pn.config.exception_handler = answer_events(partial(_say_in, ref(document)))
         _answer_early(document)
         pn.state.onload(partial(setattr, shell, "arrived", True))
 
@@ -142,6 +142,15 @@ def _answer_early(document: Any) -> None:
 
 
 _open: WeakKeyDictionary[Any, Shell] = WeakKeyDictionary()
+
+
+def _say_in(document: Any, sentence: str) -> None:
+    """Show an error in the session of a document, of which panel's settings must not hold on to more than a reference."""
+    shell = _open.get(document())
+    if shell is not None:
+        shell.say(sentence, "error")
+
+
 GONE = 2000  # milliseconds without a connection after which the browser counts as gone
 PING = 15.0  # seconds between questions to a browser whether it is there, and that it has to answer
 
