@@ -145,7 +145,7 @@ _open: WeakKeyDictionary[Any, Shell] = WeakKeyDictionary()
 
 
 def _say_in(document: Any, sentence: str) -> None:
-    """Show an error in the session of a document, of which panel's settings must not hold on to more than a reference."""
+    """Show an error in the session of a document; a weak reference, for panel's settings outlive the session."""
     shell = _open.get(document())
     if shell is not None:
         shell.say(sentence, "error")
@@ -274,5 +274,5 @@ def _ignore_busy(page: pmui.Page) -> None:
 
 def _forget(document: Any) -> None:
     """Let go of a finished session."""
-    for ref in [ref for ref, (_, _, doc, _) in panel_state._views.items() if doc is document]:
-        del panel_state._views[ref]
+    for view in [view for view, (_, _, doc, _) in panel_state._views.items() if doc is document]:
+        del panel_state._views[view]
