@@ -49,7 +49,7 @@ class JobsPanel(JSComponent):
 
     def refresh(self) -> None:
         """Show the jobs as they are now; call it where widgets may be touched."""
-        rows = rows_for(self.owner)
+        rows = rows_for(str(self.owner))
         if rows != self.jobs:
             self.jobs = rows
 
@@ -59,21 +59,21 @@ class JobsPanel(JSComponent):
 
     def tell(self) -> None:
         """Bring the list up to date soon, on the session's own loop."""
-        if rows_for(self.owner) == self.jobs:
+        if rows_for(str(self.owner)) == self.jobs:
             return
         if self._document is None or self._document.session_context is None:
             self.refresh()
         else:
             self._document.add_next_tick_callback(partial(JobsPanel.refresh, self))
 
-    def _handle_msg(self, msg: Any) -> None:
+    def _handle_msg(self, data: Any) -> None:
         """``{"cancel": number}`` ends a job of this browser; ``{"owner": id}`` says what the browser has kept."""
-        if not isinstance(msg, dict):
+        if not isinstance(data, dict):
             return
-        number, owner = msg.get("cancel"), msg.get("owner")
+        number, owner = data.get("cancel"), data.get("owner")
         if isinstance(number, int) and not isinstance(number, bool):
             try:
-                board().cancel(number, self.owner)
+                board().cancel(number, str(self.owner))
             except ValueError as problem:
                 self.problem = sentence(problem)
             else:
