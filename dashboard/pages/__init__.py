@@ -42,6 +42,12 @@ ROOMS: dict[str, Room] = {
             "Dissolve φ⁴ fields into noise and make new ones out of it with a learned score; steer its couplings.",
             "dashboard.pages.diffusion",
         ),
+        Room(
+            "compare",
+            "Compare",
+            "Two runs side by side with the same noise and one play position: VE and VP, exact and learned, κ and κ′.",
+            "dashboard.pages.compare",
+        ),
     )
 }
 
