@@ -28,6 +28,8 @@ from dashboard.address import Address
 from dashboard.faults import answer_events
 from dashboard.jobs_panel import JobsPanel, browser_owner
 from dashboard.pages import FORMER, ROOMS, Room
+from dashboard.story.guide import Story
+from dashboard.story.steps import expand
 
 log = logging.getLogger(__name__)
 LOGO = Path(__file__).parent.parent / "assets" / "logo.svg"
@@ -46,6 +48,8 @@ class Shell(param.Parameterized):
     """What the frame offers a room for the length of a session."""
 
     dark = param.Boolean(default=False, doc="Whether the dark theme is on; follows the toggle in the header.")
+    present = param.Boolean(default=False, doc="Whether presenter mode is on: large type, the picture alone.")
+    areas = param.List(default=[], doc="Rows of panels that the stages show of their scenes; all where it is empty.")
 
     def __init__(self, search: str = "", **params: Any) -> None:
         super().__init__(**params)
@@ -57,6 +61,8 @@ class Shell(param.Parameterized):
         self.address = Address(search, lambda sentence: self.say(sentence, "warning"))
         self.dark = self.address.get("theme") == "dark"
         self.param.watch(lambda event: self.address.set("theme", "dark" if event.new else None), "dark")
+        self.present = self.address.get("present") in ("1", "true")
+        self.param.watch(lambda event: self.address.set("present", "1" if event.new else None), "present")
 
     @property
     def device(self) -> str:
@@ -66,6 +72,16 @@ class Shell(param.Parameterized):
     def sync(self, state: param.Parameterized, names: Mapping[str, str] | Iterable[str]) -> None:
         """Keep parameters of ``state`` in the address, see ``Address.sync``. Bad values there are shown as messages."""
         self.address.sync(state, names)
+
+    def aside(self, *objects: Any) -> None:
+        """These are not the picture: presenter mode hides them."""
+
+        def hide(*_: Any) -> None:
+            for item in objects:
+                item.visible = not self.present
+
+        self.param.watch(hide, "present")
+        hide()
 
     def say(self, sentence: str, severity: str = "info") -> None:
         """Show a sentence above the page until it is closed; severity is info, success, warning or error."""
@@ -179,10 +195,11 @@ def _ask(session: Any) -> None:
 
 def build_page(search: str = "") -> tuple[pmui.Page, Shell]:
     """The page for a query such as ``?page=one&seed=3`` and the shell behind it."""
-    shell = Shell(search)
+    shell = Shell(expand(search))
     name = shell.address.get("page", "home") or "home"
     name = FORMER.get(name, name)
     room = ROOMS.get(name)
+    story = Story(shell, name)
     content = _content(room, shell) if room else _unknown(name)
     header = pn.pane.HTML(stylesheets=[style.HEADER_CSS], sizing_mode="stretch_width", margin=0)
     jobs = JobsPanel(owner=shell.owner)
@@ -197,19 +214,20 @@ def build_page(search: str = "") -> tuple[pmui.Page, Shell]:
         sx=style.PAGE_SX,
         raw_css=[style.RAW_CSS],
         busy_indicator=None,
-        header=[header, jobs],
+        header=[header, jobs, story.button],
         sidebar=content.sidebar,
         sidebar_width=style.SIDEBAR_WIDTH,
         sidebar_resizable=False,
         main=[
             pn.Column(
                 shell.address.bar,
+                story.guide,
                 shell.messages,
                 *content.main,
                 sizing_mode="stretch_both",
                 margin=0,
                 scroll="y-auto",
-                styles={"padding": "0 12px 0 4px"},
+                styles={"padding": "0 12px 0 var(--beside, 4px)"},
             )
         ],
     )

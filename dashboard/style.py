@@ -59,7 +59,7 @@ _COMPONENTS: dict[str, Any] = {
     "MuiMenuItem": {"styleOverrides": {"root": {"fontSize": 13, "minHeight": 32}}},
     "MuiSlider": {"styleOverrides": {"root": {"paddingTop": 8, "paddingBottom": 8, "marginBottom": "0 !important"}}},
     "MuiTab": {"styleOverrides": {"root": {"minHeight": 36, "padding": "6px 12px", "fontSize": 13}}},
-    "MuiTabs": {"styleOverrides": {"root": {"minHeight": 36}}},
+    "MuiTabs": {"styleOverrides": {"root": {"minHeight": 36, "display": "var(--frame, flex)"}}},
     "MuiTooltip": {
         "defaultProps": {"describeChild": True},  # a control's accessible name is its label, not its explanation
         "styleOverrides": {"tooltip": {"fontSize": 12.5, "lineHeight": 1.4, "maxWidth": 280}},
@@ -103,10 +103,17 @@ PAGE_SX: dict[str, Any] = {
         "backgroundImage": "none",
         "color": "text.primary",
         "boxShadow": "none",
+        "display": "var(--frame, flex)",
         "borderBottom": "1px solid",
         "borderColor": "divider",
     },
-    ".MuiToolbar-root": {"minHeight": f"{HEADER_HEIGHT}px !important", "px": "12px !important", "m": "0 !important"},
+    ".MuiToolbar-root": {
+        "display": "var(--frame, flex)",
+        "minHeight": f"{HEADER_HEIGHT}px !important",
+        "px": "12px !important",
+        "m": "0 !important",
+    },
+    "nav.MuiBox-root": {"display": "var(--frame, block)"},
     "main": {"backgroundColor": "background.default"},
     ".sidebar": {"backgroundColor": "background.paper", "borderColor": "divider", "backgroundImage": "none"},
 }
@@ -151,6 +158,16 @@ tbody th { font-weight: 500; }
 .far { color: #d0267b; }
 """
 
+# Presenter mode: the frame vanishes, and all type that is measured in rem grows with the screen. Custom properties
+# reach through the shadow roots of all components.
 RAW_CSS = f"""
 html, body {{ font-family: {FONT}; }}
+html.presenting {{ font-size: max(20px, 3vh); --frame: none; }}
+@media (min-width: 1001px) {{ html.presenting.story {{ --beside: calc(27vw + 8px); }} }}
 """
+
+
+def picture_height(usual: str, above: int = 0) -> str:
+    """The height of a picture: ``usual``, or what story and presenter mode leave to it in the window, less ``above``
+    pixels of controls above it."""
+    return f"calc(var(--picture, calc({usual} + {above}px)) - {above}px)"

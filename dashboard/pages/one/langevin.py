@@ -14,6 +14,7 @@ import panel_material_ui as pmui
 from core.jobs import Token
 from core.statistics.format import with_error
 from core.theories.base import Target
+from dashboard import style
 from dashboard.live import Live
 from dashboard.pages.one.chain import Chain, Statistics, make_chain
 from dashboard.pages.one.chain_scene import Scan, chain_scene, scan_step_sizes
@@ -30,6 +31,7 @@ TRIGGERS = (
 FRAME = 1 / 15  # seconds of wall clock between pictures
 STATISTICS_EVERY = 0.5  # seconds between evaluations of the autocorrelation
 MAX_STEPS = 200_000
+HEIGHT = style.picture_height("580px", above=58)
 
 
 class LangevinTab:
@@ -39,7 +41,10 @@ class LangevinTab:
 
     def __init__(self, state: OneState, shell: Shell, training: ScoreTraining) -> None:
         self.state = state
-        self.stage = Stage(height=580, controls=False, dark=shell.param.dark, label="A Langevin chain while it runs")
+        self.stage = Stage(
+            height=None, min_height=300, sizing_mode="stretch_both", controls=False, dark=shell.param.dark,
+            areas=shell.param.areas, label="A Langevin chain while it runs",
+        )  # fmt: skip
         small: dict[str, Any] = {"size": "small", "margin": (10, 8, 6, 8)}
         self.run = pmui.Button(
             label="Pause", css_classes=["control-langevin-run"], color="primary",
@@ -58,13 +63,15 @@ class LangevinTab:
             sizing_mode=None,
             **small,
         )
-        numerals = {"font-size": "14px", "font-variant-numeric": "tabular-nums"}
+        numerals = {"font-size": "0.875rem", "font-variant-numeric": "tabular-nums"}
         self.line = pn.pane.HTML("", margin=(14, 10), sizing_mode="stretch_width", styles=numerals)
         self.equation = pn.pane.LaTeX("", renderer="mathjax", margin=(12, 14, 4, 14), sizing_mode="stretch_width")
+        picture = pn.FlexBox(self.stage, margin=0, sizing_mode="stretch_width", styles={"height": HEIGHT})
+        words = pn.pane.Markdown(EXPLANATION, margin=(0, 14), sizing_mode="stretch_width")
+        shell.aside(self.equation, words)
         self.content = pn.Column(
             pn.Row(self.run, self.restart, self.pace, self.line, sizing_mode="stretch_width", margin=0),
-            self.stage, self.equation, pn.pane.Markdown(EXPLANATION, margin=(0, 14), sizing_mode="stretch_width"),
-            sizing_mode="stretch_width", margin=0,
+            picture, self.equation, words, sizing_mode="stretch_width", margin=0,
         )  # fmt: skip
         self.live = Live(self._deliver_scan, self._fail)
         self._token = Token()

@@ -30,6 +30,9 @@ TRIGGERS = (
 )  # fmt: skip
 
 
+HEIGHT = style.picture_height("780px")
+
+
 class LineTab:
     """Turns the state into a picture whenever something changes: a quick one first, then the one asked for."""
 
@@ -38,8 +41,9 @@ class LineTab:
     def __init__(self, state: OneState, shell: Shell, training: ScoreTraining) -> None:
         self.state, self.training = state, training
         self.stage = Stage(
-            height=780, label="One degree of freedom: density, trajectories, cumulants, score", dark=shell.param.dark
-        )
+            height=None, min_height=300, sizing_mode="stretch_both", dark=shell.param.dark, areas=shell.param.areas,
+            label="One degree of freedom: density, trajectories, cumulants, score",
+        )  # fmt: skip
         self.note = pn.pane.Alert("", alert_type="warning", visible=False, margin=(0, 10), sizing_mode="stretch_width")
         self.equations = pn.pane.LaTeX("", renderer="mathjax", sizing_mode="stretch_width", margin=(12, 14, 4, 14))
         self.table = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 14), stylesheets=[style.TABLE_CSS])
@@ -50,15 +54,11 @@ class LineTab:
         shell.on_leave(self.live.cancel)
         self.outcome = pn.Column(self.table, sizing_mode="stretch_width", margin=0)
         self.rows: list[Row] = []
-        self.content = pn.Column(
-            self.note,
-            self.stage,
-            self.equations,
-            self.outcome,
-            pn.pane.Markdown(EXPLANATION, margin=(0, 14), sizing_mode="stretch_width"),
-            sizing_mode="stretch_width",
-            margin=0,
-        )
+        picture = pn.FlexBox(self.stage, margin=0, sizing_mode="stretch_width", styles={"height": HEIGHT})
+        words = pn.pane.Markdown(EXPLANATION, margin=(0, 14), sizing_mode="stretch_width")
+        below = self.equations, self.outcome, words
+        shell.aside(*below)
+        self.content = pn.Column(self.note, picture, *below, sizing_mode="stretch_width", margin=0)
         shell.param.watch(self._draw_figure, "dark")
         self._shell = shell
         state.param.watch(self.refresh, list(TRIGGERS))

@@ -16,6 +16,7 @@ from core.diffusion.run import run_backward, run_forward
 from core.jobs import Token
 from core.statistics.format import thousands
 from core.statistics.highest_density import highest_density_fraction
+from dashboard import style
 from dashboard.live import Live, sentence
 from dashboard.pages.clock import TICKS, captions, clock_positions, signal_marks
 from dashboard.pages.one.equations import equations
@@ -36,6 +37,7 @@ REACH = 3.0
 SHOWN = 1500
 MOST_PATHS = 20_000
 INSIDE = 0.95
+HEIGHT = style.picture_height("600px")
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,18 @@ class PlaneTab:
 
     def __init__(self, state: OneState, shell: Shell, training: ScoreTraining) -> None:
         self.state, self.training = state, training
-        self.stage = Stage(height=600, dark=shell.param.dark, label="Particles in the plane, their density and score")
+        self.stage = Stage(
+            height=None, min_height=300, sizing_mode="stretch_both", dark=shell.param.dark, areas=shell.param.areas,
+            label="Particles in the plane, their density and score",
+        )  # fmt: skip
         self.live = Live(self._deliver, self._fail)
         shell.on_close(self.live.close)
         shell.on_leave(self.live.cancel)
         self.text = pn.pane.Markdown(EXPLANATION, margin=(0, 14), sizing_mode="stretch_width")
         self.equations = pn.pane.LaTeX("", renderer="mathjax", sizing_mode="stretch_width", margin=(12, 14, 4, 14))
-        self.content = pn.Column(self.stage, self.equations, self.text, sizing_mode="stretch_width", margin=0)
+        picture = pn.FlexBox(self.stage, margin=0, sizing_mode="stretch_width", styles={"height": HEIGHT})
+        shell.aside(self.equations, self.text)
+        self.content = pn.Column(picture, self.equations, self.text, sizing_mode="stretch_width", margin=0)
         self._stale = True
         self._typeset = ""
         state.param.watch(self._changed, list(TRIGGERS))
