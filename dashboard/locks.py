@@ -17,6 +17,7 @@ How = Literal["locked", "hidden"]
 SENTENCE = "Set by the link."
 
 _fixed: WeakKeyDictionary[param.Parameterized, dict[str, How]] = WeakKeyDictionary()
+_labels: WeakKeyDictionary[param.Parameterized, dict[str, str]] = WeakKeyDictionary()
 _reports: WeakKeyDictionary[param.Parameterized, Callable[[str], None]] = WeakKeyDictionary()
 
 
@@ -33,9 +34,15 @@ def locked(state: param.Parameterized, name: str) -> How | None:
     return _fixed.get(state, {}).get(name)
 
 
+def label(state: param.Parameterized, name: str) -> str:
+    """What the control of a parameter is called on the page; empty where it has none so far."""
+    return _labels.get(state, {}).get(name, "")
+
+
 def apply(state: param.Parameterized, name: str, widget: Any) -> Any:
     """Disable or hide the control of a fixed parameter, for good: pages that switch it on again are not heard.
     Returns the control."""
+    _labels.setdefault(state, {})[name] = widget.label or str(state.param[name].label)
     how = locked(state, name)
     if how == "hidden":
         widget.visible = False

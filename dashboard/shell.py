@@ -23,11 +23,15 @@ from panel.io.resources import LOCAL_DIST, patch_model_css
 from panel.io.state import state as panel_state
 
 from core.devices import describe, pick_device
-from dashboard import style
+from dashboard import embed, style
 from dashboard.address import Address
 from dashboard.faults import answer_events
+from dashboard.help import Help
 from dashboard.jobs_panel import JobsPanel, browser_owner
 from dashboard.pages import FORMER, ROOMS, Room
+from dashboard.share import SharePanel
+from dashboard.share.links import opened
+from dashboard.share.offer import offer
 from dashboard.story.guide import Story
 from dashboard.story.steps import expand
 
@@ -58,7 +62,7 @@ class Shell(param.Parameterized):
         self.arrived = False
         self.owner = browser_owner()
         self.messages = pn.Column(sizing_mode="stretch_width", margin=0, visible=False)
-        self.address = Address(search, lambda sentence: self.say(sentence, "warning"))
+        self.address = Address(opened(search, self._warn), self._warn)
         self.dark = self.address.get("theme") == "dark"
         self.param.watch(lambda event: self.address.set("theme", "dark" if event.new else None), "dark")
         self.present = self.address.get("present") in ("1", "true")
@@ -90,6 +94,9 @@ class Shell(param.Parameterized):
         )
         self.messages.append(alert)
         self.messages.visible = True
+
+    def _warn(self, sentence: str) -> None:
+        self.say(sentence, "warning")
 
     def on_close(self, callback: Callable[[], None]) -> None:
         """Call ``callback()`` when the session ends: stop threads, cancel work, drop caches."""
@@ -201,6 +208,12 @@ def build_page(search: str = "") -> tuple[pmui.Page, Shell]:
     room = ROOMS.get(name)
     story = Story(shell, name)
     content = _content(room, shell) if room else _unknown(name)
+    shell.address.check_locks()
+    alone = embed.embedded(shell.address)
+    main = embed.frame(shell.address, content.main, shell.say) if alone else content.main
+    share = SharePanel(lambda: offer(shell.address, content.main), query=shell.address.bar.param.query)
+    # The tour is for people who look around, not for an audience, a frame or a guided story.
+    quiet = alone or shell.address.get("tour") == "0" or shell.address.get("story") or shell.address.get("present")
     header = pn.pane.HTML(stylesheets=[style.HEADER_CSS], sizing_mode="stretch_width", margin=0)
     jobs = JobsPanel(owner=shell.owner)
     jobs.param.watch(lambda event: setattr(shell, "owner", event.new), "owner")
@@ -211,11 +224,11 @@ def build_page(search: str = "") -> tuple[pmui.Page, Shell]:
         favicon=str(LOGO),
         dark_theme=shell.dark,
         theme_config=style.THEME,
-        sx=style.PAGE_SX,
+        sx=style.PAGE_SX | (embed.SX if alone else {}),
         raw_css=[style.RAW_CSS],
         busy_indicator=None,
-        header=[header, jobs, story.button],
-        sidebar=content.sidebar,
+        header=[header, jobs, share, Help(tour=not quiet), story.button],
+        sidebar=[] if alone else content.sidebar,
         sidebar_width=style.SIDEBAR_WIDTH,
         sidebar_resizable=False,
         main=[
@@ -223,7 +236,7 @@ def build_page(search: str = "") -> tuple[pmui.Page, Shell]:
                 shell.address.bar,
                 story.guide,
                 shell.messages,
-                *content.main,
+                *main,
                 sizing_mode="stretch_both",
                 margin=0,
                 scroll="y-auto",

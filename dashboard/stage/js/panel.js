@@ -8,6 +8,8 @@ import { drawSeries, insideBox, Layer, sortSeries } from "./layers.js";
 import { valueAt } from "./readout.js";
 import { Scale } from "./scale.js";
 
+const FAINT_FUTURE = 0.3; // of a bundle, beside its past
+
 export class Panel {
   constructor(host) {
     this.host = host;
@@ -31,6 +33,7 @@ export class Panel {
     this.moves = spec.clock || this.movingAxes || this.movingBar || spec.series.some((s) => s.moving);
     this.host.classList.toggle("clock", spec.clock);
     this.canvas.setAttribute("role", "img");
+    this.canvas.dataset.title = spec.title; // what the help defines
     this.canvas.setAttribute("aria-label", [spec.title || spec.id, spec.xlabel, spec.ylabel].filter(Boolean).join(", "));
     this.sort();
   }
@@ -129,6 +132,21 @@ export class Panel {
     if (this.spec.clock) this.paintNow(ctx, view);
   }
 
+  // Everything at a moment on any context, without pictures kept from before: for files.
+  paintOn(pen, moment, theme, dpr) {
+    const view = this.viewAt(moment, theme, dpr);
+    this.paintUnder(pen, view);
+    insideBox(pen, view, () => {
+      for (const series of this.parts.live) {
+        if (this.spec.clock && series.kind === "bundle") paintBothSides(pen, series, view);
+        else drawSeries(pen, [series], view);
+      }
+    });
+    this.paintOver(pen, view);
+    if (this.movingBar) this.images.slice(0, 1).forEach((series) => drawBar(pen, series, view));
+    if (this.spec.clock) this.paintNow(pen, view);
+  }
+
   layer(layer, view, paint) {
     if (!layer) return paint(this.ctx);
     if (!layer.fresh) layer.paint(this.width, this.height, view.dpr, paint);
@@ -162,7 +180,7 @@ export class Panel {
     if (!this.bundles.has(series)) {
       const pair = [new Layer(), new Layer()];
       pair.forEach((layer, i) => layer.paint(this.width, this.height, view.dpr, (pen) => {
-        insideBox(pen, view, () => drawBundle(pen, series, view, i ? 0.3 : 1));
+        insideBox(pen, view, () => drawBundle(pen, series, view, i ? FAINT_FUTURE : 1));
       }));
       this.bundles.set(series, pair);
     }
@@ -258,4 +276,20 @@ export class Panel {
     this.sort();
     return true;
   }
+}
+
+// A bundle whose past is bright and whose future is faint.
+function paintBothSides(pen, series, view) {
+  const { box, sx } = view;
+  const now = Math.min(box.x + box.w, Math.max(box.x, sx.pixel(view.position)));
+  for (const [x, w, strength] of [[box.x, now - box.x, 1], [now, box.x + box.w - now, FAINT_FUTURE]]) {
+    if (!(w > 0)) continue;
+    pen.save();
+    pen.beginPath();
+    pen.rect(x, box.y, w, box.h);
+    pen.clip();
+    drawBundle(pen, series, view, strength);
+    pen.restore();
+  }
+  drawBundleDots(pen, series, view);
 }
