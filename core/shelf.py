@@ -5,15 +5,27 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from core.trash import Deleted, Trash
+from core.trash import Deleted, Trash, rename_without_overwriting
 
 LONGEST = 160
 """Bytes of a name in UTF-8; file systems take 255, and suffixes and temporary names need some."""
 _NAME = re.compile(r"[\w][\w .,=+()-]{0,119}")
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+
+
+@dataclass
+class Newcomer:
+    """A file on its way into a shelf: to be written to ``temporary``; ``path`` is its place in the end."""
+
+    temporary: Path
+    path: Path | None = None
 
 
 class Shelf:
@@ -57,6 +69,24 @@ class Shelf:
             number += 1
             name = f"{wanted} ({number})"
         return name
+
+    @contextmanager
+    def newcomer(self, wanted: str) -> Iterator[Newcomer]:
+        """A temporary path beside the files to write to; once the block has ended without an error its file is there
+        under ``wanted``, or with a number behind it: ``path`` of what was given says where. Nothing is overwritten.
+        """
+        self.path(wanted)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        new = Newcomer(self.folder / f".{uuid.uuid4().hex}.tmp")
+        try:
+            yield new
+            while new.path is None:
+                target = self.path(self.free_name(wanted))
+                with suppress(FileExistsError):  # another one of that name has come in just now
+                    rename_without_overwriting(new.temporary, target)
+                    new.path = target
+        finally:
+            new.temporary.unlink(missing_ok=True)
 
     def remove(self, name: str) -> str:
         """Move a file into the trash; the key for ``restore``. FileNotFoundError if there is none of that name."""

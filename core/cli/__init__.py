@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from core import __version__
-from core.cli import bench, budget, compare, ensemble, likelihood, measure, sample, toy, toy_train, train, warm
+from core.cli import bench, budget, compare, ensemble, library, likelihood, measure, sample, toy, toy_train, train, warm
 from core.cli.arguments import Parser
 
 _DESCRIPTION = """\
@@ -37,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(prog="stoqlab", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("--version", action="version", version=f"stoqlab {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (toy, toy_train, train, ensemble, sample, measure, compare, likelihood, budget, bench, warm):
+    made = (toy, toy_train, train, ensemble, sample, measure, compare, likelihood, budget)
+    for command in (*made, library, bench, warm):
         command.add_to(commands)
     arguments = parser.parse_args(argv)
     try:
