@@ -62,8 +62,8 @@ class Limits:
         number = thousands(round(value)) if math.isfinite(value) else str(value)
         what = what or MEANING[name]
         raise ValueError(
-            f"{number} {what} are more than this server allows, which is {thousands(most)}; "
-            f"its host sets that with {PREFIX}{name.upper()}"
+            f"{number} {what} are more than the {thousands(most)} that this server allows; its host sets that limit "
+            f"with {PREFIX}{name.upper()}"
         )
 
 

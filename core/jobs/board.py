@@ -28,6 +28,8 @@ KEPT = 30
 """Jobs that are over and still listed."""
 AT_ONCE = 2
 """Jobs in threads that run at the same time, each on all cores; more wait."""
+MOST = 40
+"""Jobs that are not over, of all people together."""
 LOOK = 0.1
 """Seconds between looks of one that waits whether it is still wanted."""
 
@@ -86,9 +88,11 @@ class Board:
     def admit(self, owner: str) -> Iterator[None]:
         """Around the beginning of a job of this owner, so that two at the same moment count as two.
 
-        Raises ValueError with the limit where the owner has too many that are not over.
+        Raises ValueError with the limit where the owner has too many that are not over, or all together have.
         """
         with self._lock:
+            if sum(not one.over for one in self.jobs().values()) >= MOST:
+                raise ValueError(f"{MOST} jobs wait on this server already; come back later")
             own = [one for one in self.jobs().values() if one.owner == owner and not one.over]
             if owner and len(own) >= limits().jobs:
                 names = ", ".join(f"“{one.title}”" for one in own)
@@ -144,6 +148,7 @@ class ThreadJob:
         self.error: Exception | None = None
         self.began = self.ended = time.monotonic()
         self._room = room or _room
+        self._moving_on = threading.Lock()
 
     def start(self) -> None:
         """List it on the board, and begin as soon as there is room."""
@@ -152,9 +157,10 @@ class ThreadJob:
 
     def cancel(self) -> None:
         """End it soon."""
-        self.token.cancel()
-        if not self.over:
-            self.state = "stopping"
+        with self._moving_on:
+            self.token.cancel()
+            if not self.over:
+                self.state = "stopping"
 
     @property
     def status(self) -> State:
@@ -182,8 +188,9 @@ class ThreadJob:
             while not self._room.acquire(timeout=LOOK):
                 self.token.check()
             try:
-                self.token.check()
-                self.state, self.began = "running", time.monotonic()
+                with self._moving_on:
+                    self.token.check()
+                    self.state, self.began = "running", time.monotonic()
                 with working_for(("job", self.owner)):
                     self._end(self.work())
             finally:
@@ -197,7 +204,8 @@ class ThreadJob:
             self._end("failed")
 
     def _end(self, state: State) -> None:
-        self.ended, self.state = time.monotonic(), state
+        with self._moving_on:
+            self.ended, self.state = time.monotonic(), state
 
 
 _room = threading.BoundedSemaphore(AT_ONCE)

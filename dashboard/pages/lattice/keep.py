@@ -46,7 +46,7 @@ class KeepView:
 
     def __init__(self, shell: Shell, state: LatticeState) -> None:
         self.state, self.settings = state, KeepSettings()
-        self.library = Library()
+        self.library, self._shell = Library(), shell
         shell.sync(self.settings, KEEP_KEYS)
         self.shared = controls(state, list(SHARED), LABELS)
         self.widgets = controls(self.settings, list(NAMES), NAMES)
@@ -85,9 +85,9 @@ class KeepView:
         self._open = True
         self._changed()
         self.refresh()
-        others = making.under_way(self.library)
-        if self.made is None and others:
-            self._follow(others[0])
+        own = [one for one in making.under_way(self.library) if one.owner == self._shell.owner]
+        if self.made is None and own:
+            self._follow(own[0])
 
     def rest(self) -> None:
         """The tab is hidden; what is being made goes on."""
@@ -132,7 +132,7 @@ class KeepView:
         if self.made is not None:
             raise ValueError(f"{self.made.name!r} is still being made here: wait for it, or cancel it")
         self.say("info", "")
-        self._follow(making.make(self.library, name, request, **how))
+        self._follow(making.make(self.library, name, request, owner=self._shell.owner, **how))
 
     def _go_on(self, name: str, request: EnsembleRequest) -> None:
         """Take up a run that was interrupted."""

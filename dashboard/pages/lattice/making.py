@@ -1,27 +1,21 @@
-"""Ensembles in the making: they belong to the server, not to a session, so that they go on when a browser leaves."""
+"""Ensembles in the making: jobs, which go on when a browser leaves."""
 
 from __future__ import annotations
 
-import logging
 import math
 import shutil
 import threading
 import time
 from pathlib import Path
 
-import torch
-
 from core.ensembles.library import Library
 from core.ensembles.make import Progress, Result, make_ensemble
 from core.ensembles.request import EnsembleRequest
-from core.jobs import Token
+from core.jobs.board import State, ThreadJob, board
+from core.limits import limits
 from core.statistics.format import thousands
 from dashboard.pages.lattice.numbers import updates
 
-log = logging.getLogger(__name__)
-
-MOST_AT_ONCE = 2
-"""Ensembles that are made at the same time; each takes all cores."""
 TIMES_ON_DISK = 2
 """While the file is put together it takes its space twice."""
 PHASES = {
@@ -32,31 +26,35 @@ PHASES = {
 }
 
 
-class Making:
-    """One ensemble on its way into the library, in a thread of its own.
+class Making(ThreadJob):
+    """One ensemble on its way into the library, a job in a thread of its own.
 
-    ``progress`` is the latest; at the end there is a ``result`` or an ``error``, and ``running`` is False.
+    ``progress`` is the latest; at the end there is a ``result`` or an ``error``, and ``running`` is False. One that is
+    cancelled keeps the configurations that are complete.
     """
 
-    def __init__(self, name: str, request: EnsembleRequest, path: Path, resume: bool, force: bool) -> None:
+    kind = "ensemble"
+
+    def __init__(
+        self, name: str, request: EnsembleRequest, path: Path, resume: bool, force: bool, owner: str = ""
+    ) -> None:
+        super().__init__(name, owner)
         self.name, self.request = name, request
         self.progress = Progress("planning", 0, 1, 0, 0, math.nan)
         self.result: Result | None = None
-        self.error: Exception | None = None
-        self.running = True
         self._path, self._resume, self._force = path, resume, force
-        self._token = Token()
         self._moving: tuple[float, int, int] | None = None
-        threading.Thread(target=self._run, daemon=True, name="stoqlab-ensemble").start()
+        self.start()
 
-    def cancel(self) -> None:
-        """Stop, and keep the configurations that are complete."""
-        self._token.cancel()
+    @property
+    def running(self) -> bool:
+        """Whether it is not at its end yet."""
+        return not self.over
 
     @property
     def cancelled(self) -> bool:
         """Whether it has been asked to stop."""
-        return self._token.cancelled
+        return self.token.cancelled
 
     @property
     def fraction(self) -> float:
@@ -66,6 +64,10 @@ class Making:
     def words(self) -> str:
         """What is going on: phase, configurations, rate, time left, acceptance."""
         p = self.progress
+        if self.over:
+            return self._outcome()
+        if self.state == "waiting":
+            return "Waits until others are done."
         if self.cancelled:
             return "Stopping, and writing what is complete …"
         words = PHASES[p.phase]
@@ -85,21 +87,22 @@ class Making:
             parts.append(f"acceptance {p.acceptance:.2f}")
         return ", ".join(parts) + "."
 
-    def _run(self) -> None:
-        torch.set_num_threads(1)
-        try:
-            self.result = make_ensemble(
-                self.request, self._path, self._resume, self._force, progress=self._tell, token=self._token
-            )
-        except (ValueError, OSError, FloatingPointError) as error:
-            self.error = error
-        except Exception as error:
-            log.exception("the ensemble %s could not be made", self.name)
-            self.error = error
-        finally:
-            with _lock:
-                _running.pop(self._path, None)
-            self.running = False
+    def work(self) -> State:
+        self.result = make_ensemble(
+            self.request, self._path, self._resume, self._force, progress=self._tell, token=self.token
+        )
+        return "finished" if self.result.complete else "cancelled"
+
+    def _end(self, state: State) -> None:
+        with _lock:
+            _running.pop(self._path, None)
+        super()._end(state)
+
+    def _outcome(self) -> str:
+        if self.error is not None:
+            return str(self.error) or type(self.error).__name__
+        kept = self.result.n_configs if self.result is not None else 0
+        return f"{thousands(kept)} configurations in the library."
 
     def _tell(self, progress: Progress) -> None:
         if progress.phase != self.progress.phase:
@@ -111,20 +114,22 @@ _running: dict[Path, Making] = {}
 _lock = threading.Lock()
 
 
-def make(library: Library, name: str, request: EnsembleRequest, resume: bool = False, force: bool = False) -> Making:
+def make(
+    library: Library, name: str, request: EnsembleRequest, resume: bool = False, force: bool = False, owner: str = ""
+) -> Making:
     """Begin to make an ensemble of the library; ``resume`` and ``force`` as in `make_ensemble`.
 
-    Raises ValueError for a name that is bad or taken by one in the making, where too many are being made, and for more
-    configurations than the disk has room for.
+    Raises ValueError for a name that is bad or taken by one in the making, where ``owner`` has too many jobs, for more
+    than a visitor may ask for (`core.limits`), and for more configurations than the disk has room for.
     """
     path = library.path(name)
-    with _lock:
+    limits().check("ensemble_configurations", request.configs)
+    limits().check("ensemble_bytes", size_of(request))
+    with board().admit(owner), _lock:
         if path in _running:
             raise ValueError(f"the ensemble {name!r} is being made already")
-        if len(_running) >= MOST_AT_ONCE:
-            raise ValueError(f"{MOST_AT_ONCE} ensembles are being made already; wait for one of them, or cancel it")
         _require_room(library, request)
-        _running[path] = made = Making(name, request, path, resume, force)
+        _running[path] = made = Making(name, request, path, resume, force, owner)
         return made
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from core.diffusion.field_model import FieldModel
 from core.diffusion.model_library import ModelLibrary
-from core.diffusion.training_jobs import Pace, TrainingJobs
+from core.diffusion.training_jobs import TrainingJobs
+from core.diffusion.training_pace import Pace
 from core.diffusion.training_request import Continuation, TrainingRequest
 from core.ensembles.make import make_ensemble
 from core.ensembles.request import EnsembleRequest
@@ -199,7 +200,7 @@ def test_names_and_the_length_of_the_queue(jobs, ensemble):
     assert first.state == "cancelled"
     assert held.ahead(others[0]) == []
     first.cancel()
-    first._begin()  # its turn came just when it was cancelled
+    first.begin()  # its turn came just when it was cancelled
     assert (first.state, first._process) == ("cancelled", None)
     assert held.start(request(ensemble, 1), name="mine").state == "waiting"
     with pytest.raises(KeyError):

@@ -32,11 +32,16 @@ def library(tmp_path, monkeypatch):
 
 @pytest.fixture
 def keep(shells, library):
-    """``keep("kappa=0.2", configurations="80")`` is the opened tab at this address with a short run in its form."""
+    """``keep("kappa=0.2", configurations="80")`` is the opened tab at this address with a short run in its form.
 
-    def make(query="", **settings):
+    All tabs are those of one browser, unless another ``owner`` is given.
+    """
+
+    def make(query="", owner="me", **settings):
         address = f"?page=lattice&tab=keep&L=16&kappa=0.21&auto_step=false&step_size=0.2&{query}"
-        tab = LatticeView(shells(address)).tab("keep")
+        shell = shells(address)
+        shell.owner = owner
+        tab = LatticeView(shell).tab("keep")
         tab.settings.param.update(**BY_HAND | settings)
         return tab
 
@@ -118,7 +123,10 @@ def test_the_rows_follow_the_columns(keep, library):
         ({"therm": "-1"}, "Therm must be a whole number of at least 0, got -1"),
         ({"thin": "0"}, "Thin must be a whole number of at least 1, got 0"),
         ({"called": "../x"}, "Name must begin with a letter or digit"),
-        ({"configurations": "1e14", "chains": "auto"}, "configurations need"),
+        (
+            {"configurations": "1e14", "chains": "auto"},
+            "are more than the 1\u202f000\u202f000 that this server allows; its host sets that limit with STOQLAB_LIMIT_",
+        ),
     ],
 )
 def test_bad_input_gets_a_sentence_and_nothing_is_made(keep, library, settings, says):
@@ -231,6 +239,10 @@ def test_it_goes_on_without_its_session_and_another_one_sees_it(keep, library, w
     wait(lambda: first.made.progress.phase == "sampling")
     made = first.made
     first.live.close()
+    stranger = keep(owner="somebody else")
+    assert stranger.made is None  # sees it in the table, and can make another one
+    assert "being made" in [row["note"] for row in stranger.table.rows]
+    assert not stranger.make.disabled
     second = keep()
     assert second.made is made
     assert "being made" in [row["note"] for row in second.table.rows]
@@ -241,13 +253,18 @@ def test_it_goes_on_without_its_session_and_another_one_sees_it(keep, library, w
     assert library["long"].n_configs > 0
 
 
-def test_no_more_than_two_are_made_at_once(keep, library, wait):
+def test_no_more_than_two_are_made_at_once_and_no_more_than_three_of_one_person_wait(keep, library, wait):
     request = EnsembleRequest(THEORY, "hmc", 200_000, 4, 8, 2, FAST)
-    made = [making.make(library, name, request) for name in "ab"]
+    made = [making.make(library, name, request, owner="me") for name in "abc"]
     with pytest.raises(ValueError, match="'a' is being made already"):
-        making.make(library, "a", request)
-    with pytest.raises(ValueError, match="2 ensembles are being made already"):
-        making.make(library, "c", request)
+        making.make(library, "a", request, owner="you")
+    with pytest.raises(ValueError, match=r"you have 3 jobs under way \(“a”, “b”, “c”\).*STOQLAB_LIMIT_JOBS"):
+        making.make(library, "d", request, owner="me")
+    wait(lambda: [one.state for one in made] == ["running", "running", "waiting"])
+    assert made[2].words() == "Waits until others are done."
+    made[0].cancel()
+    wait(lambda: made[2].state == "running")
+    assert made[0].state == "cancelled"
     for one in made:
         one.cancel()
     wait(lambda: not any(one.running for one in made))
@@ -370,10 +387,6 @@ def test_an_end_before_the_first_look_is_noticed(keep, wait, monkeypatch):
         def running(self):
             self.looks = getattr(self, "looks", 0) + 1
             return self.looks == 1
-
-        @running.setter
-        def running(self, value):
-            pass
 
     monkeypatch.setattr(making, "Making", Ended)
     tab = keep(called="mine")
