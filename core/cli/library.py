@@ -180,11 +180,10 @@ def _table(items: list[Item]) -> None:
         table.add_column(heading, overflow="fold")
     for item in items:
         glance = ", ".join(f"{TITLES.get(name, name)} {with_error(*value)}" for name, value in item.glance.items())
-            f"{TITLES.get(name, name)} {with_error(*value)}" for name, value in item.glance.items()
-        )
         shapes = ", ".join(extents(shape) for shape in item.shapes[:3])
         title = item.key if item.kind != "run" else f"{item.key} {item.title}"
-        table.add_row(title, span(item.kappa), span(item.lam), shapes, item.origin, item.problem or glance, when(item.made))
+        facts = (title, span(item.kappa), span(item.lam), shapes, item.origin)
+        table.add_row(*facts, item.problem or glance, when(item.made))
     console = Console(highlight=False, markup=False)
     console.width = max(console.width, 120)
     console.print(table)

@@ -28,8 +28,8 @@ class Item:
     """One thing of the library.
 
     ``key`` is KIND:NAME, or shipped:NAME. ``kappa`` and ``lam`` are the smallest and largest couplings, None where
-    unknown; ``shapes`` the lattices. ``origin`` is the sampler, or what else it was made by. ``glance`` are numbers with errors. ``fixed``
-    tells that it cannot be deleted. ``entry`` is what the part of the library says that it belongs to.
+    unknown; ``shapes`` the lattices. ``origin`` is the sampler, or what else it was made by. ``glance`` are numbers
+    with errors. ``fixed`` tells that it cannot be deleted. ``entry`` is what its part of the library says of it.
     """
 
     kind: Kind
