@@ -77,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments ask for; returns the exit status. Raises ValueError for arguments that do not fit."""
     import torch
 
+    from core.diffusion.field_flow import PATIENCE
     from core.diffusion.field_request import SampleRequest
     from core.diffusion.field_sample import sample
     from core.ensembles.generated import require_room
@@ -100,8 +101,9 @@ def run(arguments: argparse.Namespace) -> int:
     if bound.theory is None:
         raise ValueError("the model does not know its action: give --kappa and --lam for the ensemble file")
     require_room(out, bound.theory, request.configs)
+    patience = math.inf if arguments.exact else PATIENCE
     with _bar() as show:
-        result = sample(request, bound, device=arguments.device, exact=arguments.exact, progress=show)
+        result = sample(request, bound, device=arguments.device, patience=patience, progress=show)
     result.save(out, arguments.force)
     models.say(bound)
     for sentence in result.warnings:

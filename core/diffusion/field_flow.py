@@ -62,15 +62,24 @@ def seconds_for(flow: ProbabilityFlow, n: int) -> float:
     return min(times) / few * passes * PASSES * flow.steps * n / at_once
 
 
+class TooLong(ValueError):
+    """What is asked for would take ``seconds``, more than anybody wants to wait."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
 def require_affordable(flow: ProbabilityFlow, n: int, patience: float = PATIENCE) -> None:
-    """ValueError where log q of ``n`` configurations would take longer than ``patience`` seconds."""
+    """TooLong where log q of ``n`` configurations would take longer than ``patience`` seconds."""
     needed = seconds_for(flow, n)
     if needed > patience:
         sites = baseline_of(flow.model).connected.size
-        raise ValueError(
+        raise TooLong(
             f"log q of {n} configurations would take about {in_words(needed)}: the exact divergence of this network "
             f"costs {sites} backward passes for each of {PASSES * flow.steps} evaluations. Path weights (path) have no "
-            "divergence; or take fewer configurations, or ask for it all the same with exact"
+            "divergence; or take fewer configurations, or ask for it all the same with exact",
+            needed,
         )
 
 

@@ -25,6 +25,7 @@ import torch
 from core.contracts import Tensor
 from core.diffusion.field_baseline import Baseline
 from core.diffusion.field_gaussian import FieldGaussianScore
+from core.jobs import Token
 from core.noise import Noise
 
 if TYPE_CHECKING:
@@ -83,9 +84,13 @@ def mixed(tables: list[MagnetisationTable], weights: list[float], gaussian: Fiel
 
 
 def fitted(
-    model: FieldModel, baseline: Baseline, fields: Tensor, magnetisations: np.ndarray, configs: int, noise: Noise
-) -> MagnetisationTable:
-    """The table for one baseline of ``model``: δ from ``fields`` (n, *event), P(M) from ``magnetisations`` (m,)."""
+    model: FieldModel, baseline: Baseline, fields: Tensor, magnetisations: np.ndarray, configs: int, noise: Noise,
+    token: Token | None = None,
+) -> MagnetisationTable:  # fmt: skip
+    """The table for one baseline of ``model``: δ from ``fields`` (n, *event), P(M) from ``magnetisations`` (m,).
+
+    Raises Cancelled once ``token`` is.
+    """
     from core.diffusion.field_score import FieldScore
 
     score, gaussian = FieldScore(model, baseline), baseline.gaussian
@@ -94,6 +99,8 @@ def fitted(
     law = _law(magnetisations)
     rows = np.empty((len(levels), TERMS))
     for i, sigma in enumerate(levels):
+        if token is not None:
+            token.check()
         own = noise.of(f"level {i}")
         which = (own.uniform(0, (configs, 1))[:, 0] * len(fields)).long()
         x = fields[which].float() + sigma * own.normal(1, (configs, *gaussian.event), torch.float32)

@@ -22,7 +22,7 @@ from core.contracts import ScoreModel
 from core.devices import describe, pick_device
 from core.diffusion.backward import euler_warning
 from core.diffusion.correction import correct
-from core.diffusion.field_flow import field_flow, require_affordable
+from core.diffusion.field_flow import PATIENCE, field_flow, require_affordable
 from core.diffusion.field_gaussian import FieldGaussianScore
 from core.diffusion.field_generate import backward_times, baseline_of, generate_fields
 from core.diffusion.field_noise import prior_warning, schedule_warning
@@ -122,14 +122,14 @@ def sample(
     bound: Bound,
     *,
     device: str = "auto",
-    exact: bool = False,
+    patience: float = PATIENCE,
     progress: Report | None = None,
     token: Token | None = None,
 ) -> SampleResult:
     """Generate the ensemble that ``request`` asks for with the score ``bound``.
 
     Configuration i depends on the seed and i alone, that of a chain on the seed and the proposals of the chain.
-    ``metropolis`` is refused where it would take more than some minutes, unless ``exact``. Raises ValueError for what
+    ``metropolis`` is refused where it would take more than ``patience`` seconds (TooLong). Raises ValueError for what
     does not fit together, MemoryError for too many configurations, FloatingPointError when a process diverges,
     Cancelled once ``token`` is.
     """
@@ -143,7 +143,7 @@ def sample(
     warnings = [w for w in _warnings(request, bound, gaussian, schedule) if w]
     if request.correction in CHAINS:
         make = _paths if request.correction == "path" else _flow
-        made = _chains(request, bound, make(request, bound, schedule, str(where), exact), noise, report, token)
+        made = _chains(request, bound, make(request, bound, schedule, str(where), patience), noise, report, token)
     else:
         made = _draws(request, bound, schedule, noise, str(where), report, token)
     check = None
@@ -204,7 +204,7 @@ class _Proposals(NamedTuple):
     likelihood: bool = False
 
 
-def _paths(request: SampleRequest, bound: Bound, schedule: Schedule, device: str, exact: bool) -> _Proposals:
+def _paths(request: SampleRequest, bound: Bound, schedule: Schedule, device: str, patience: float) -> _Proposals:
     steps = request.count
     paths = path_proposal(
         bound.score, bound.theory, schedule, steps=steps, grid=request.grid, prior=request.prior, device=device
@@ -212,10 +212,9 @@ def _paths(request: SampleRequest, bound: Bound, schedule: Schedule, device: str
     return _Proposals(paths.propose, len(paths.times) - 1)
 
 
-def _flow(request: SampleRequest, bound: Bound, schedule: Schedule, device: str, exact: bool) -> _Proposals:
+def _flow(request: SampleRequest, bound: Bound, schedule: Schedule, device: str, patience: float) -> _Proposals:
     flow = field_flow(bound.score, schedule, steps=request.count, device=device)
-    if not exact:
-        require_affordable(flow, request.proposals()[2])
+    require_affordable(flow, request.proposals()[2], patience)
     theory = bound.theory
     assert theory is not None
     return _Proposals(lambda n, noise, token: flow.propose(theory, n, noise, token), 6 * flow.steps, True)

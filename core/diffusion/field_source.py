@@ -79,7 +79,7 @@ def bind(
         found = None
     if found is None:
         theory = Phi4(event or model.event, *_couplings(model, kappa, lam))
-        found = refitted(model, theory, short_run(theory, seed, token=token), seed, score == "learned")
+        found = refitted(model, theory, short_run(theory, seed, token=token), seed, score == "learned", token)
     if baseline == "stored" and found.source != "fitted":
         raise ValueError(
             f"baseline must be extrapolated or refitted: {model.name or 'the model'} has none stored for the lattice "
@@ -94,18 +94,20 @@ def bind(
     )  # fmt: skip
 
 
-def refitted(model: FieldModel, theory: Phi4, fields: torch.Tensor, seed: int, learned: bool = True) -> FieldScore:
+def refitted(
+    model: FieldModel, theory: Phi4, fields: torch.Tensor, seed: int, learned: bool = True, token: Token | None = None
+) -> FieldScore:
     """The model with its Gaussian part fitted to ``fields`` (n, *event) of the theory.
 
     Where the training has no table of the magnetisation for this lattice and these couplings, a ``learned`` score gets
-    one from the same fields.
+    one from the same fields, which takes seconds. Raises Cancelled once ``token`` is.
     """
     found = model.at(theory.event, theory.kappa, theory.lam, FieldGaussianScore.fit(fields))
     if found.table is not None or not learned:
         return found
     m = fields.double().flatten(1).mean(1).numpy()
     configs = min(max(_FITTED_SITES // theory.volume, 128), 1024)
-    table = fitted(model, found.baseline, fields, m, configs, Noise(seed, "magnetisation of a short run"))
+    table = fitted(model, found.baseline, fields, m, configs, Noise(seed, "magnetisation of a short run"), token)
     return FieldScore(model, found.baseline, table)
 
 

@@ -18,6 +18,7 @@ from dashboard.live import Live
 from dashboard.live import sentence as sentence_of
 from dashboard.pages.diffusion.beside_scene import CLOCKS, beside_scene
 from dashboard.pages.diffusion.beside_texts import sentence, table_html
+from dashboard.pages.diffusion.data import flat
 from dashboard.pages.diffusion.ensembles import Request
 from dashboard.pages.diffusion.library import Stored, load
 from dashboard.pages.diffusion.outcome import Score
@@ -77,21 +78,21 @@ def work(
 ) -> Iterator[Event]:
     """Reports while the reference is made, a quick picture, then both runs in full; strings say what is under way."""
     data = load(origin) if isinstance(origin, Stored) else (yield from made(origin, token))
-    score = score_of(state, data.theory, data.fields)
+    score = score_of(state, data, token)
     schedule, paths = state.schedule_for(score.gaussian), int(state.paths)  # type: ignore[arg-type]
     for n, times in dict.fromkeys(((min(QUICK, paths), 1), (paths, runs))):
         full = (n, times) == (paths, runs)
         if full:
             yield f"{thousands(n)} fields, {thousands(times)} runs under way"
         stages = side_by_side_stages(
-            data.theory, score.model, schedule, data.fields, n=n, epsilon=epsilon, duration=duration, runs=times,
+            data.theory, score.model, schedule, score.against, n=n, epsilon=epsilon, duration=duration, runs=times,
             solver=str(state.solver), grid=str(state.grid), steps=int(state.steps), prior=str(state.prior),  # type: ignore[arg-type]
             seed=int(state.seed), shown=min(n, SHOWN), token=token,  # type: ignore[arg-type]
         )  # fmt: skip
         for done, found in enumerate(stages, 1):
             last = full and done == times
             progress = "" if last else f"run {done} of {times}" if full else "preview"
-            yield Outcome(found, score, len(data.fields), data.warning, progress)
+            yield Outcome(found, score, len(flat(score.against, data.theory)), data.warning, progress)
 
 
 class BesideView:

@@ -82,7 +82,7 @@ def work(
 ) -> Iterator[Event]:
     """A budget of few paths, that of ``paths``, and the score's errors by scale; ``report`` tells how far it is."""
     data = load(origin) if isinstance(origin, Stored) else (yield from made(origin, token))
-    score = score_of(state, data.theory, data.fields)
+    score = score_of(state, data, token)
     seed = int(state.seed)  # type: ignore[arg-type]
     common: dict[str, Any] = {"theory": data.theory, "gaussian": score.gaussian, "seed": seed, "token": token}
     budget, seconds = None, ""
@@ -93,7 +93,7 @@ def work(
         words = f"{thousands(n)} paths, each made again with one part after the other exact{seconds}"
         yield Progress(words, 0, n)
         budget = error_budget(
-            score.model, data.fields, state.schedule_for(score.gaussian), n=n, solver=str(state.solver),
+            score.model, score.against, state.schedule_for(score.gaussian), n=n, solver=str(state.solver),
             grid=str(state.grid), steps=int(state.steps), prior=str(state.prior), reference_steps=reference,  # type: ignore[arg-type]
             progress=lambda done, total, words=words: report(Progress(words, done, total)), **common,
         )  # fmt: skip
@@ -102,7 +102,7 @@ def work(
     n, words = min(paths, PROFILED), "the score's errors by scale"
     yield Progress(words, 0, n)
     profile = score_profile(
-        score.model, data.fields, n=n, progress=lambda done, total: report(Progress(words, done, total)), **common
+        score.model, score.against, n=n, progress=lambda done, total: report(Progress(words, done, total)), **common
     )
     yield Outcome(budget, profile, score, data.warning, preview=False, last=True)
 

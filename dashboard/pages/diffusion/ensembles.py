@@ -49,6 +49,11 @@ class Ensemble:
         return self.request.theory
 
     @property
+    def series(self) -> torch.Tensor:
+        """The configurations, which are independent: one of each chain."""
+        return self.fields
+
+    @property
     def warning(self) -> str | None:
         """A sentence where the chains had not settled, else None."""
         drift = self.report.drift()

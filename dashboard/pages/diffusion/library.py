@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -31,12 +30,19 @@ class Stored:
 
 @dataclass(frozen=True, eq=False)
 class StoredEnsemble:
-    """Configurations (n, L, L) from a file, those of different chains first; ``warning`` where it has one."""
+    """Configurations (n, L, L) from a file, one draw of all ``chains`` after the other, or independent ones (0 chains);
+    ``warning`` where it has one."""
 
     name: str
     theory: Phi4
     fields: torch.Tensor
     warning: str | None
+    chains: int = 0
+
+    @property
+    def series(self) -> torch.Tensor:
+        """The configurations (n, L, L) where they are independent, else as chains (chains, draws, L, L)."""
+        return self.fields.unflatten(0, (-1, self.chains)).swapaxes(0, 1) if self.chains else self.fields
 
     def describe(self) -> str:
         """In Markdown, where the configurations come from."""
@@ -73,12 +79,17 @@ def load(ensemble: Stored) -> StoredEnsemble:
         chains, draws = reader.stored
         wanted = max(2, min(MOST, chains * draws, SITES // reader.theory.volume))
         chains = min(chains, wanted)
-        picked = np.unique(np.linspace(draws - 1, 0, min(draws, math.ceil(wanted / chains))).round().astype(int))
+        picked = np.unique(np.linspace(draws - 1, 0, min(draws, wanted // chains)).round().astype(int))
+        independent = reader.independent
         blocks = [reader.read(0, chains, int(draw), int(draw) + 1)[:, 0] for draw in picked]
         warnings = reader.attributes["warnings"]
-    fields = torch.from_numpy(np.concatenate(blocks)[:wanted])
+    fields = torch.from_numpy(np.concatenate(blocks))
     if len(fields) < 2:
         raise ValueError(f"the ensemble {ensemble.name!r} has a single configuration; the page needs two at least")
     return StoredEnsemble(
-        ensemble.name, ensemble.theory, fields, " ".join(w[:1].upper() + w[1:] for w in warnings) or None
+        ensemble.name,
+        ensemble.theory,
+        fields,
+        " ".join(w[:1].upper() + w[1:] for w in warnings) or None,
+        0 if independent else chains,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+
 from core.contracts import ScoreModel
 from core.diffusion.field_gaussian import FieldGaussianScore
 from core.diffusion.field_run import FieldRun
@@ -19,12 +21,16 @@ class Score:
 
     ``kind`` is 'learned', 'gaussian' or 'exact'; ``baseline`` says where the Gaussian part of a learned one comes from
     and ``doubt`` that it is used outside its training or with an extrapolated one, each a sentence or empty.
+    ``against`` are the data to hold its configurations against: where it was ``fitted`` to data the half that the fit
+    has not seen.
     """
 
     model: ScoreModel
     gaussian: FieldGaussianScore
     kind: str
     text: str
+    against: torch.Tensor
+    fitted: bool = False
     baseline: str = ""
     doubt: str = ""
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import panel as pn
+import panel_material_ui as pmui
 
 from core.diffusion.trust import TrustCheck
 from core.jobs import Token
@@ -23,7 +24,7 @@ from dashboard.pages.diffusion.scene import run_scene, thermalising_scene
 from dashboard.pages.diffusion.sidebar import Sidebar
 from dashboard.pages.diffusion.state import DiffusionState
 from dashboard.pages.diffusion.table import TABLE_CSS, table_html
-from dashboard.pages.diffusion.work import Event, source, work
+from dashboard.pages.diffusion.work import Correcting, Event, source, work
 from dashboard.pages.one.equations import equations
 from dashboard.shell import Shell
 from dashboard.stage import Scene, Stage
@@ -59,11 +60,19 @@ class PlayView:
         self.equation = pn.pane.LaTeX("", renderer="mathjax", margin=(12, 14, 4, 14), sizing_mode="stretch_width")
         self.table = pn.pane.HTML("", sizing_mode="stretch_width", margin=(4, 14), stylesheets=[TABLE_CSS])
         self.text = pn.pane.Markdown("", margin=(0, 14), sizing_mode="stretch_width")
+        self.progress = pn.pane.HTML("", margin=(12, 4), css_classes=["correction-progress"])
+        self.stop = pmui.Button(
+            label="Stop the correction", css_classes=["control-stop-correction"], size="small", variant="outlined",
+            margin=(6, 14), description="Leave the table without the corrected row.",
+        )  # fmt: skip
+        self.stop.on_click(self._stopped)
+        self.correcting = pn.Row(self.stop, self.progress, margin=0, visible=False)
         self.main = [self._layout()]
         self.live = Live(self._deliver, self._fail)
         self.afterwards = Live(self._fitted, self._fail)
         self.outcome: Outcome | None = None
         self.rows: list[Row] = []
+        self.check: TrustCheck | None = None
         self.implied: Implied | None = None
         self._preview = ""
         self._played = False
@@ -90,8 +99,14 @@ class PlayView:
     def _left(self) -> None:
         self.live.cancel()
         self.afterwards.cancel()
-        if self.stage.busy:
+        if self.stage.busy or self.correcting.visible:
             self._asked = ""
+        self.correcting.visible = False
+
+    def _stopped(self, *_: Any) -> None:
+        """The correction alone: all else is there before it begins."""
+        self.live.cancel()
+        self.correcting.visible = False
 
     def _layout(self) -> Any:
         top = pn.FlexBox(
@@ -101,7 +116,9 @@ class PlayView:
         picture = pn.FlexBox(
             self.stage, margin=0, sizing_mode="stretch_width", styles={"height": HEIGHT, "flex": "none"}
         )
-        below = pn.Column(self.table, sizing_mode="stretch_width", margin=0, styles={"overflow-x": "auto"})
+        below = pn.Column(
+            self.table, self.correcting, sizing_mode="stretch_width", margin=0, styles={"overflow-x": "auto"}
+        )
         items = self.note, top, picture, below, self.equation, self.text
         return pn.Column(*items, sizing_mode="stretch_width", margin=0)
 
@@ -125,13 +142,19 @@ class PlayView:
             self._fail(problem)
             return
         self.stage.busy = True
-        self._preview = ""
+        self.correcting.visible = False
+        self._preview, self.check = "", None
         self.table.styles = {"opacity": "0.35"}  # it still belongs to what was there before
         self.live.submit(partial(self._stages, state, origin))
 
     def _stages(self, state: DiffusionState, origin: Request | Stored, token: Token) -> Iterator[tuple[Event, Any]]:
         began, last, pictured = time.monotonic(), 0.0, False
-        for event in work(state, origin, token):
+
+        def report(found: Correcting) -> None:
+            if not token.cancelled:
+                self.live.soon(self._deliver, (found, None))
+
+        for event in work(state, origin, token, report):
             if isinstance(event, Thermalisation):
                 now = time.monotonic()
                 if now - last < PICTURE_EVERY or now - began < PATIENCE:
@@ -163,17 +186,24 @@ class PlayView:
             elif isinstance(event, Outcome):
                 self._show(event, scene)
             elif isinstance(event, TrustCheck):
+                self.check = event
                 self.controls.tell(self.outcome.score if self.outcome else None, event)
                 self.table.object = table_html(self.rows, event)
+            elif isinstance(event, Correcting):
+                count = f"{thousands(event.done)} of {thousands(event.total)} configurations" if event.total else "…"
+                self.progress.object = f"Correction: {count}"
+                self.correcting.visible = True
             else:
                 self.rows = event
-                self.table.param.update(object=table_html(event), styles={"opacity": "1"})
+                self.correcting.visible = False
+                self.table.param.update(object=table_html(event, self.check), styles={"opacity": "1"})
 
     def _progress(self, words: str) -> None:
         """What is under way; behind the preview's size, where there is a preview."""
         self.stage.status = f"{self._preview}, {words}" if self._preview else words
 
     def _show(self, outcome: Outcome, scene: Scene) -> None:
+        self.outcome = outcome
         self.stage.show(scene)
         count = f"{thousands(len(outcome.run.generated))} configurations"
         self._preview = "" if outcome.last else f"preview · {count}"
@@ -186,7 +216,6 @@ class PlayView:
         self.text.object = explanation(outcome)
         self.equation.object = equations(outcome.data.theory, outcome.schedule, str(self.state.solver))
         self.controls.tell(outcome.score)
-        self.outcome = outcome
         self._fit(outcome)
 
     def _fit(self, outcome: Outcome) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
+from core.diffusion.correction import CORRECTIONS as STEPS_OF_A_CHAIN
 from core.diffusion.trust import TrustCheck
 from dashboard.pages.diffusion import library, models
 from dashboard.pages.diffusion.library import stored
@@ -99,7 +100,7 @@ class Sidebar:
             self.schedule.editor.visible = drawn or not state.fit_level
             w["score"].visible = bool(state.model) or state.lam == 0 or state.score == "exact"
             w["baseline"].visible = bool(state.model) and state.score == "learned"
-            w["correction_steps"].visible = state.correction != "none"
+            w["correction_steps"].visible = state.correction in STEPS_OF_A_CHAIN
             for control in (*(w[name] for name in OF_THE_FILE), *self.presets):
                 control.disabled = bool(state.ensemble)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import param
 
-from core.diffusion.correction import CORRECTIONS
 from core.diffusion.exponential import FIELD_SOLVERS
 from core.diffusion.field_gaussian import FieldGaussianScore
 from core.diffusion.field_generate import GRID, SOLVER, STEPS
 from core.diffusion.field_noise import noise_range, schedule_reaching
+from core.diffusion.field_request import CORRECTIONS
 from core.schedule import Schedule
 from core.theories.phi4 import Phi4
 from dashboard.pages.process import SOLVERS, ProcessState
@@ -29,6 +29,13 @@ BASELINES = {
     "Of the model; refitted where it has none": "auto",
     "Refitted to the data": "refitted",
     "Of the model, extrapolated to the lattice": "extrapolated",
+}
+CORRECTED_BY = {
+    "None": "none",
+    "Steps of MALA": "mala",
+    "Steps of HMC": "hmc",
+    "Exact: path weights": "path",
+    "Exact: Metropolis with log q": "metropolis",
 }
 VIEWS = {"Time axis": "clock", "Side by side at equal σ̃": "level"}
 GROUPS = {
@@ -117,8 +124,10 @@ class DiffusionState(ProcessState):
     paths = param.Integer(256, bounds=(16, 1024), doc="Configurations that are dissolved, and as many made from noise.")
     correction = param.Selector(
         default="none",
-        objects={"None": "none", "MALA": "mala", "HMC": "hmc"},
-        doc="A few steps of a Markov chain with the true action at the end: they leave its law as it is.",
+        objects=CORRECTED_BY,
+        doc="A few steps of a Markov chain with the true action at the end, MALA or HMC: they leave its law as it is. "
+        "Or Markov chains of whole proposals, exact however bad the score is: with the weights of backward paths, or "
+        "with log q of the probability flow, which is quick for networks of the preset flow only.",
     )
     correction_steps = param.Integer(5, bounds=(1, 100), doc="How many of them.")
     view = param.Selector(default="clock", objects=VIEWS, doc="One time axis, or both directions at one noise level.")
@@ -139,4 +148,4 @@ class DiffusionState(ProcessState):
 
 
 assert set(ALL_SOLVERS.values()) == set(FIELD_SOLVERS)
-assert {"none", *CORRECTIONS} == set(DiffusionState.param["correction"].objects)
+assert set(CORRECTIONS) == set(DiffusionState.param["correction"].objects)

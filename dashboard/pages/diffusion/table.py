@@ -30,13 +30,19 @@ def table_html(rows: Sequence[Row], check: TrustCheck | None = None) -> str:
 
     ``check`` has the weights of paths of the score that ran.
 
-    The errors add in squares. Where the score is fitted to these data that is an upper bound for κ₂ and ⟨|M|⟩: what
-    they have too much of by chance comes back.
+    Below the table stand the remarks on its rows.
     """
     body = []
     for row in rows:
+        if row.problem:
+            body.append(
+                f"<tr><th scope=row>{html.escape(row.title)}</th><td colspan={len(COLUMNS) + 2} class=problem>"
+                f"{html.escape(row.problem)}</td></tr>"
+            )
+            continue
         cells = "".join(_value(row, name) for name in COLUMNS)
         body.append(f"<tr><th scope=row>{html.escape(row.title)}</th>{cells}{_costs(row)}{_weights(row, check)}</tr>")
+    remarks = [f"<p>{html.escape(row.remark)}</p>" for row in rows if row.remark]
     heads = "".join(f"<th>{title}</th>" for title in COLUMNS.values())
     heads += "<th>cost</th><th>acceptance</th>"
     made = max((row.configurations for row in rows[1:]), default=0)
@@ -48,14 +54,17 @@ def table_html(rows: Sequence[Row], check: TrustCheck | None = None) -> str:
     )
     return (
         f"<table class=talk><caption>{caption}</caption><thead><tr><th></th>{heads}</tr></thead>"
-        f"<tbody>{''.join(body)}</tbody></table>"
+        f"<tbody>{''.join(body)}</tbody></table>{''.join(remarks)}"
     )
 
 
 def _value(row: Row, name: str) -> str:
     if name not in row.observables:
         return "<td>–</td>"
-    return f"<td>{with_error(*row.observables[name])}{_difference(row.sigma.get(name, math.nan))}</td>"
+    below = _difference(row.sigma.get(name, math.nan))
+    if row.below and name in row.below:
+        below = f"<small>{html.escape(row.below[name])}</small>"
+    return f"<td>{with_error(*row.observables[name])}{below}</td>"
 
 
 def _difference(sigma: float) -> str:
@@ -71,13 +80,16 @@ def _costs(row: Row) -> str:
     if row.cost is None:
         return "<td>–</td>"
     evaluations, seconds = row.cost
-    return f"<td>{seconds:.2g} s<small>{thousands(evaluations)} evaluations</small></td>"
+    return f"<td>{seconds:.2g} s<small>{thousands(round(evaluations))} evaluations</small></td>"
 
 
 def _weights(row: Row, check: TrustCheck | None) -> str:
     if row.main and check is not None:
         return f"<td>{check.acceptance:.2f}<small>ESS {check.ess:.2f}</small></td>"
-    return "<td>–</td>" if row.acceptance is None else f"<td>{row.acceptance:.2f}</td>"
+    if row.acceptance is None:
+        return "<td>–</td>"
+    ess = "" if row.ess is None else f"<small>ESS {row.ess:.2f}</small>"
+    return f"<td>{row.acceptance:.2f}{ess}</td>"
 
 
 TABLE_CSS = """
@@ -88,6 +100,8 @@ th, td { padding: 4px 12px 4px 0; text-align: left; white-space: nowrap; vertica
 thead th { border-bottom: 1px solid currentColor; font-weight: 600; }
 tbody tr:first-child :is(td, th) { border-bottom: 1px solid #8886; }
 tbody th { font-weight: 600; }
+p { margin: 4px 0; font-size: 13px; opacity: .75; max-width: 110em; }
+td.problem { white-space: normal; }
 small { display: block; font-size: 12.5px; opacity: .75; }
 small.far { color: #d0267b; opacity: 1; font-weight: 600; }
 """

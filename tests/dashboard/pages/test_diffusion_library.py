@@ -2,15 +2,19 @@
 
 import numpy as np
 import pytest
+import torch
 
 from core.ensembles.files import open_ensemble
 from core.ensembles.library import Library
 from core.ensembles.make import make_ensemble
 from core.ensembles.request import EnsembleRequest
+from core.jobs import Token
 from core.theories.phi4 import Phi4
 from dashboard.pages.diffusion import library as field_library
-from dashboard.pages.diffusion.library import choices, load, stored
+from dashboard.pages.diffusion.data import flat, halves, measured
+from dashboard.pages.diffusion.library import StoredEnsemble, choices, load, stored
 from dashboard.pages.diffusion.sidebar import OF_THE_FILE
+from tests.core.statistics.synthetic import free_fields
 from tests.dashboard.pages.conftest import play_tab
 
 FAST = {"step_size": 0.2, "n_steps": 5}
@@ -117,14 +121,42 @@ def test_only_two_dimensions_are_offered(keep, library):
 def test_configurations_are_spread_over_chains_and_draws(keep, monkeypatch):
     kept = keep("mine")
     monkeypatch.setattr(field_library, "MOST", 12)
-    found = load(stored("mine")).fields.numpy()
-    assert np.array_equal(found, np.concatenate([kept[:, 0], kept[:, -1]]))
+    found = load(stored("mine"))
+    assert np.array_equal(found.fields.numpy(), np.concatenate([kept[:, 0], kept[:, -1]]))
+    assert np.array_equal(found.series.numpy(), np.stack([kept[:, 0], kept[:, -1]], axis=1))
     load.cache_clear()
     monkeypatch.setattr(field_library, "MOST", 9)
-    assert np.array_equal(load(stored("mine")).fields.numpy(), found[:9])
+    assert np.array_equal(load(stored("mine")).series.numpy(), kept[:, -1:])
     load.cache_clear()
     monkeypatch.setattr(field_library, "MOST", 4)
-    assert np.array_equal(load(stored("mine")).fields.numpy(), kept[:4, -1])
+    assert np.array_equal(load(stored("mine")).series.numpy(), kept[:4, -1:])
     keep("one", configs=1, chains=1)
     with pytest.raises(ValueError, match="single configuration"):
         load(stored("one"))
+
+
+def test_the_errors_of_chains_know_their_autocorrelation():
+    """Every configuration stands eight times in its chain: its errors are those of the single ones."""
+    theory = Phi4(8, 0.2, 0.0)
+    once = torch.from_numpy(free_fields(theory, 800, 1)).float()
+    chains = once.reshape(4, 200, 8, 8).repeat_interleave(8, dim=1)
+    kept = StoredEnsemble("mine", theory, chains.swapaxes(0, 1).flatten(0, 1), None, 4)
+    assert torch.equal(kept.series, chains)
+    singly, chained = (measured(theory, data, Token()).observables for data in (once, kept.series))
+    for name in ("kappa2", "action", "chi"):
+        assert chained[name].value == pytest.approx(singly[name].value)
+        assert chained[name].error == pytest.approx(singly[name].error, rel=0.3)
+
+
+@pytest.mark.parametrize(("chains", "first", "second"), [(0, 24, 24), (6, (3, 8), (3, 8)), (1, (1, 24), (1, 24))])
+def test_halves_are_of_different_chains_where_there_are_two(chains, first, second):
+    theory = Phi4(4, 0.2, 0.0)
+    fields = torch.arange(48.0).reshape(48, 1, 1).expand(48, 4, 4)
+    data = StoredEnsemble("mine", theory, fields, None, chains).series
+    found = halves(data, theory)
+    for half, shape in zip(found, (first, second), strict=True):
+        assert tuple(half.shape[: half.ndim - 2]) == (shape if isinstance(shape, tuple) else (shape,))
+    assert sorted(torch.cat([flat(half, theory)[:, 0, 0] for half in found]).tolist()) == list(range(48))
+    if chains > 1:
+        of = [set((flat(half, theory)[:, 0, 0] % chains).tolist()) for half in found]
+        assert not of[0] & of[1]

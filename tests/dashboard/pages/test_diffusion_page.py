@@ -1,5 +1,6 @@
 """The page *Diffusion*, tab *Play*: an ensemble made on the spot, its run, and what is drawn of both."""
 
+import math
 import re
 import time
 
@@ -7,11 +8,16 @@ import numpy as np
 import pytest
 import torch
 
+from core.diffusion.field_gaussian import FieldGaussianScore
+from core.diffusion.field_request import SampleRequest
+from core.diffusion.field_sample import sample
+from core.diffusion.field_source import Bound
 from core.diffusion.trust import TrustCheck
 from core.noise import Noise
 from core.samplers.ensemble import thermalise_by_clusters
 from core.statistics.errors import Measured
 from core.statistics.format import with_error
+from core.statistics.measure import measure
 from core.theories.phi4 import Phi4
 from dashboard.pages.diffusion import ensembles
 from dashboard.pages.diffusion.ensembles import Request
@@ -352,11 +358,69 @@ def test_the_free_field_comes_back_exactly_and_its_theory_is_a_row(play, wait):
 @pytest.mark.parametrize("correction", ["mala", "hmc"])
 def test_a_correction_is_a_row_with_its_acceptance(play, wait, correction):
     tab = play(f"kappa=0.21&correction={correction}&correction_steps=3&steps=10")
-    wait(lambda: tab.table.object)
+    wait(lambda: "corrected" in tab.table.object)
     rows = re.findall(r"<tr>(.*?)</tr>", tab.table.object)
     assert f"corrected, 3 {correction.upper()}" in rows[-1]
     acceptance = float(re.findall(r"<td>(.*?)</td>", rows[-1])[-1])
     assert 0.2 < acceptance <= 1
+
+
+@pytest.mark.parametrize(("correction", "steps"), [("path", 60), ("metropolis", 64)])
+def test_exact_corrections_are_what_the_command_makes(play, wait, correction, steps):
+    tab = play(f"kappa=0.2&correction={correction}&steps=10&seed=6&configurations=128&paths=128")
+    wait(lambda: "… exact" in tab.table.object)
+    rows = re.findall(r"<tr>(.*?)</tr>", tab.table.object)
+    assert f", {steps} steps" in rows[-1]
+    outcome = tab.outcome
+    request = SampleRequest(
+        128, outcome.schedule, steps=steps, grid="log-sigma", correction=correction, check=0, seed=6
+    )
+    same = sample(request, Bound(outcome.score.model, outcome.data.theory))
+    found = measure(outcome.data.theory, [same.fields.numpy()]).observables["kappa2"]
+    cells = re.findall(r"<td>(.*?)</td>", rows[-1])
+    assert cells[0].startswith(with_error(found.value, found.error))
+    assert cells[-1] == f"{same.acceptance:.2f}<small>ESS {same.ess:.2f}</small>"
+    assert "in 2 chains of 64" in tab.table.object
+    assert "ESS" in rows[-2]  # the weights of the score's own paths stay
+
+
+def test_an_exact_correction_tells_how_far_it_is_and_is_stopped(play, wait):
+    tab = play("kappa=0.21&correction=path&paths=1024&L=32&steps=200&configurations=64")
+    wait(lambda: tab.correcting.visible)
+    future = tab.live._latest.future
+    before = tab.table.object
+    tab.stop.clicks += 1
+    future.result(timeout=30)
+    assert not tab.correcting.visible
+    assert tab.table.object == before
+    assert "… exact" not in before
+    assert "ESS" in before.split("</caption>")[1]
+
+
+def test_what_the_score_was_fitted_to_is_not_what_it_is_held_against(session):
+    """Half of the data goes into the fit, the table has the other half."""
+    data, score = session.outcome.data.fields, session.outcome.score
+    assert np.allclose(score.gaussian.full, FieldGaussianScore.fit(data[:128]).full)
+    assert torch.equal(score.against, data[128:])
+    assert "128 configurations of data" in session.table.object
+    other = data[128:].double().square().mean(dim=(1, 2))
+    cells = re.findall(r"<td>(.*?)</td>", session.table.object)
+    assert cells[0] == with_error(float(other.mean()), float(other.std()) / math.sqrt(128))
+
+
+def test_the_published_figures_stand_where_they_belong(play, wait):
+    tab = play("kappa=0.4&L=32&configurations=32&paths=16&sweeps=40&steps=5")
+    wait(lambda: tab.table.object)
+    published = next(row for row in re.findall(r"<tr>(.*?)</tr>", tab.table.object) if "Published" in row)
+    cells = re.findall(r"<td>(.*?)</td>", published)
+    assert [cell.split("<")[0] for cell in cells[:4]] == ["0.39597(4)", "−0.29453(6)", "0.9011(3)", "−5.869(2)"]
+    assert "κ₄/κ₂² = −1.8785(5); data −1.9" in cells[1]
+    assert "κ₈/κ₂⁴ = −238.73(14)" in cells[3]
+    assert "They are not in equilibrium" in tab.table.object
+    assert "σ" not in published
+    tab.state.param.update(L=16)
+    wait(lambda: not tab.stage.busy and tab.table.styles == {"opacity": "1"})
+    assert "Published" not in tab.table.object
 
 
 def test_closing_the_session_ends_the_work(shells, wait):
