@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import param
 from panel.io.state import set_curdoc
@@ -14,10 +14,14 @@ from dashboard.stage.channel import ABSENCE, CREDIT
 from dashboard.stage.scene import Scene
 from dashboard.stage.streamed import JS, Streamed, module
 
+if TYPE_CHECKING:
+    from core.reproduce import Recipe
+
 _HERE = Path(__file__).parent
 _FILES = (
     "format", "ticks", "theme", "block", "frames", "scale", "axes", "header", "curves", "particles", "image",
-    "layers", "readout", "panel", "brush", "grid", "scrubber", "controls", "keyboard", "player", "stage",
+    "layers", "readout", "panel", "brush", "grid", "scrubber", "controls", "keyboard", "player", "recorder",
+    "sheet", "gif", "film", "export", "stage",
 )  # fmt: skip
 
 Painter = Callable[[list[tuple[float, float]], bool], None]
@@ -50,16 +54,19 @@ class Stage(Streamed):
     )
     block = param.Bytes(b"", doc="The scene, packed.")
     rewinds = param.Integer(0, doc="Counts the scenes that start from the first position.")
+    reproducible = param.Boolean(False, doc="Whether there is a script that makes the same picture; see `reproduces`.")
     era = param.Integer(0, doc="Counts the scenes shown; what is streamed belongs to the last one of then.")
 
     _esm = module(JS / f"{name}.js" for name in _FILES)
-    _stylesheets = [(_HERE / "stage.css").read_text(encoding="utf-8")]  # noqa: RUF012
+    _stylesheets = [(_HERE / name).read_text(encoding="utf-8") for name in ("stage.css", "export.css")]  # noqa: RUF012
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**{"height": 560, "sizing_mode": "stretch_width", **params})
         self.scene: Scene | None = None
         self._lock = threading.Lock()
         self._painters: list[Painter] = []
+        self.recipe: Callable[[], Recipe | None] | None = None
+        self.saving = threading.Lock()  # one file at a time, see `dashboard.export`
         self._waiting: Scene | None = None
         self._streamed: Scene | None = None
         self._sent = 0
@@ -110,6 +117,15 @@ class Stage(Streamed):
         """
         self._painters.append(callback)
 
+    def reproduces(self, recipe: Callable[[], "Recipe | None"]) -> None:
+        """Offer a script and a command line for what is shown: `recipe()` gives them, None while there are none. It is
+        called in a working thread."""
+        self.recipe, self.reproducible = recipe, True
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message to the browser, from any thread."""
+        self._send_msg(message)
+
     @property
     def watched(self) -> bool:
         """Whether streamed scenes are being drawn; False once the browser owes an answer for long (a closed or hidden
@@ -158,11 +174,16 @@ class Stage(Streamed):
 
     def _handle_msg(self, data: Any) -> None:
         """From the browser: {"drawn": serial} after a streamed scene, {"ready": true} from a view that needs a whole
-        one, as a message, {"paint": [[x, y], …], "begins": bool} from the brush."""
+        one, as a message, {"paint": [[x, y], …], "begins": bool} from the brush, {"export": number, …} for a file."""
         if "paint" in data:
             points = [(float(x), float(y)) for x, y in data["paint"]]
             for painter in self._painters:
                 painter(points, bool(data["begins"]))
+            return
+        if "export" in data:
+            from dashboard.export.answer import answer
+
+            answer(self, data)
             return
         with self._lock:
             self._heard, self._channel = time.monotonic(), None  # whoever writes here has no other socket

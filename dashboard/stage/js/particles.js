@@ -29,6 +29,7 @@ function stamp(series, colour, dpr) {
   pen.fillStyle = colour;
   pen.arc(side / 2, side / 2, series.size / 2, 0, 2 * Math.PI);
   pen.fill();
+  canvas.disc = { colour, radius: series.size / 2 }; // for drawings that are no pixels
   series.disc = { canvas, key, side };
   return series.disc;
 }
@@ -95,7 +96,7 @@ export function drawArrows(ctx, series, view) {
   ctx.strokeStyle = ctx.fillStyle = theme.colour(series.color);
   ctx.lineWidth = 1.5;
   ctx.beginPath();
-  const heads = new Path2D();
+  const heads = [];
   for (let i = 0; i < x.length; i++) {
     const [dx, dy] = [u[i] * sx.slope * reach, v[i] * sy.slope * reach];
     const length = Math.hypot(dx, dy);
@@ -105,12 +106,16 @@ export function drawArrows(ctx, series, view) {
     const [ex, ey] = [dx / length, dy / length];
     ctx.moveTo(px - dx / 2, py - dy / 2);
     ctx.lineTo(px + dx / 2 - ex * head * 0.8, py + dy / 2 - ey * head * 0.8);
-    heads.moveTo(px + dx / 2, py + dy / 2);
-    heads.lineTo(px + dx / 2 - ex * head - ey * head * 0.45, py + dy / 2 - ey * head + ex * head * 0.45);
-    heads.lineTo(px + dx / 2 - ex * head + ey * head * 0.45, py + dy / 2 - ey * head - ex * head * 0.45);
+    heads.push([px + dx / 2, py + dy / 2, ex * head, ey * head]);
   }
   ctx.stroke();
-  ctx.fill(heads);
+  ctx.beginPath();
+  for (const [tx, ty, hx, hy] of heads) {
+    ctx.moveTo(tx, ty);
+    ctx.lineTo(tx - hx - hy * 0.45, ty - hy + hx * 0.45);
+    ctx.lineTo(tx - hx + hy * 0.45, ty - hy - hx * 0.45);
+  }
+  ctx.fill();
 }
 
 // Pixels between neighbours, from the area that the arrows cover.

@@ -2,6 +2,7 @@
 import { fill, unpack } from "./block.js";
 import { Brush } from "./brush.js";
 import { Controls } from "./controls.js";
+import { Export } from "./export.js";
 import { follow } from "./frames.js";
 import { Grid } from "./grid.js";
 import { listen, unlisten } from "./keyboard.js";
@@ -31,6 +32,7 @@ class StageView {
     this.message.setAttribute("role", "alert");
     this.tip = this.make("stage-readout");
     this.tip.hidden = true;
+    this.export = new Export(this);
     this.grid = new Grid(this.gridHost);
     this.brush = new Brush((points, begins) => model.send_msg({ paint: points, begins }), () => this.request());
     this.scene = null;
@@ -174,6 +176,7 @@ class StageView {
     this.message.textContent = model.error;
     this.busy.hidden = !model.busy;
     this.controls.el.hidden = !model.controls;
+    this.export.place(this.controls.buttons, model.controls);
     this.controls.refresh(model.status);
     if (this.dark !== model.dark) this.unaligned = true;
     this.dark = model.dark;
