@@ -1,9 +1,10 @@
-"""The tab *Scan*: a job that measures ⟨|M|⟩, χ and U_L over a range of κ on several lattices."""
+"""The tab *Scan*: a job of the server that measures ⟨|M|⟩, χ and U_L over a range of κ on several lattices."""
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,18 +13,19 @@ import panel_material_ui as pmui
 import param
 
 from core.jobs import Token
-from core.samplers.scan import ScanPoint, ScanReport, ScanRequest, kappa_range, scan
+from core.samplers.scan import ScanPoint, ScanRequest, kappa_range
 from dashboard.live import Live, sentence
 from dashboard.pages.lattice.scan_scene import crossings_of, progress_text, report, scan_scene
+from dashboard.pages.lattice.scanning import Scanning, begin, latest
 from dashboard.pages.lattice.state import LABELS, SCAN_KEYS, LatticeState
 from dashboard.shell import Shell
-from dashboard.stage import Stage
+from dashboard.stage import Scene, Stage
 from dashboard.widgets import choices, controls
 
 SIZES = (8, 16, 32, 64)
 HEIGHT = "max(340px, calc(100vh - 330px))"
 TELL_EVERY = 0.2
-"""Seconds between reports of progress."""
+"""Seconds between reports of progress, at most."""
 
 
 class ScanSettings(param.Parameterized):
@@ -51,8 +53,28 @@ NAMES = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What is seen of a scan at one moment; ``scene`` and ``text`` where there is a new point."""
+
+    job: Scanning
+    over: bool
+    points: dict[tuple[int, float], ScanPoint]
+    line: str
+    scene: Scene | None = None
+    text: str = ""
+
+
+def progress_of(job: Scanning) -> str:
+    """One line on how far a scan is."""
+    if job.state == "waiting":
+        return "Waits until others are done."
+    state = job.state if job.state in ("finished", "cancelled") else "running"
+    return progress_text(job.done, job.total, len(job.points), job.seconds, state)
+
+
 class ScanView:
-    """One session's scan; it goes on while other tabs are in front, and ends with the session."""
+    """One session's look at a scan of its browser, a job of the server, and what it asks to be scanned."""
 
     def __init__(self, shell: Shell, state: LatticeState) -> None:
         self.state = state
@@ -84,18 +106,20 @@ class ScanView:
         self.sidebar = self._sidebar()
         self.main = [self._layout()]
         self.live = Live(self._deliver, self._fail)
-        self.request: ScanRequest | None = None
+        self._shell = shell
+        self.job: Scanning | None = None
         self.points: dict[tuple[int, float], ScanPoint] = {}
-        self._began = 0.0
-        self._done, self._total = 0.0, 1
         self.start.on_click(lambda _: self.begin())
         self.cancel.on_click(lambda _: self.stop())
         shell.on_close(self.live.close)
-        shell.on_leave(self.stop)
         self._empty()
 
     def open(self) -> None:
-        """The tab has come to the front."""
+        """The tab has come to the front: look at the scan of this browser, also one that another tab has begun."""
+        if self.job is None or self.job.over:
+            job = latest(self._shell.owner)
+            if job is not None and job is not self.job:
+                self.follow(job)
 
     def rest(self) -> None:
         """The tab is hidden; the scan goes on."""
@@ -104,32 +128,31 @@ class ScanView:
         """Measure what is asked for, from the first point on."""
         s = self.settings
         try:
-            kappas = kappa_range(float(s.low), float(s.high), int(s.points))  # type: ignore[arg-type]
             request = ScanRequest(
-                kappas,
+                kappa_range(float(s.low), float(s.high), int(s.points)),  # type: ignore[arg-type]
                 tuple(sorted(s.sizes or [])),  # type: ignore[type-var]
                 float(self.state.lam),  # type: ignore[arg-type]
                 int(s.configurations),  # type: ignore[arg-type]
                 str(s.algorithm),
                 int(self.state.seed),  # type: ignore[arg-type]
             )
+            job = begin(request, self._shell.owner)
         except ValueError as problem:
             self._fail(problem)
             return
-        self.request, self.points = request, {}
-        self._began, self._done, self._total = time.monotonic(), 0.0, len(kappas) * len(request.sizes)
+        self.follow(job)
+
+    def follow(self, job: Scanning) -> None:
+        """Show this scan from now on."""
+        self.job, self.points = job, {}
+        self.stage.error = ""
         self._running(True)
-        self._draw()
-        self._say("running")
-        self.live.submit(partial(self._stages, request))
+        self.live.submit(partial(self._stages, job))
 
     def stop(self) -> None:
         """End the scan and keep its points."""
-        if self.cancel.disabled:
-            return
-        self.live.cancel()
-        self._running(False)
-        self._say("cancelled")
+        if self.job is not None:
+            self.job.cancel()
 
     def _sidebar(self) -> list[Any]:
         w = controls(self.settings, list(NAMES), NAMES)
@@ -155,40 +178,42 @@ class ScanView:
         )
         return pn.Column(top, picture, self.text, explanation, sizing_mode="stretch_width", margin=0)
 
-    def _stages(self, request: ScanRequest, token: Token) -> Iterator[tuple[ScanRequest, list[ScanReport] | None]]:
-        """Reports, those without a point only now and then; None at the end."""
-        told, waiting = 0.0, []
-        yield request, []  # what follows may be cancelled
-        for one in scan(request, token):
-            waiting.append(one)
-            if one.point is not None or time.monotonic() - told > TELL_EVERY:
-                told = time.monotonic()
-                yield request, waiting
-                waiting = []
-        yield request, None
+    def _stages(self, job: Scanning, token: Token) -> Iterator[Look]:
+        """What is seen of a scan, again and again until it has ended; drawn here, off the session's loop."""
+        changed, drawn = threading.Event(), None
+        job.watch(changed.set)
+        try:
+            while True:
+                over, points = job.over, job.points
+                look = Look(job, over, points, progress_of(job))
+                if points is not drawn:
+                    found = crossings_of(job.request, points)
+                    scene = scan_scene(job.request, points, found)
+                    scene.block  # noqa: B018  packed here
+                    look = replace(look, scene=scene, text=report(job.request, points, found))
+                    drawn = points
+                yield look
+                if over:
+                    return
+                token.check()
+                changed.clear()
+                changed.wait(TELL_EVERY)
+        finally:
+            job.unwatch(changed.set)
 
-    def _deliver(self, result: tuple[ScanRequest, list[ScanReport] | None]) -> None:
-        request, reports = result
-        if request is not self.request or self.cancel.disabled:
+    def _deliver(self, look: Look) -> None:
+        if look.job is not self.job:
             return
         with pn.io.hold():
-            if reports is None:
-                self._running(False)
-                self._say("finished")
-                return
-            for one in reports:
-                self._done, self._total = one.done, one.total
-                if one.point is not None:
-                    self.points[one.L, one.kappa] = one.point
-            self._say("running")
-            if any(one.point is not None for one in reports):
-                self._draw()
-
-    def _draw(self) -> None:
-        assert self.request is not None
-        found = crossings_of(self.request, self.points)
-        self.stage.show(scan_scene(self.request, self.points, found))
-        self.text.object = report(self.request, self.points, found)
+            self.points = look.points
+            if look.scene is not None:
+                self.stage.show(look.scene)
+                self.text.object = look.text
+            self._running(not look.over)
+            self.bar.value = round(100 * look.job.fraction)
+            self.line.object = look.line
+            if look.over and look.job.error is not None:
+                self._fail(look.job.error)
 
     def _empty(self) -> None:
         """Axes before the first scan."""
@@ -196,11 +221,6 @@ class ScanView:
         kappas = kappa_range(float(s.low), float(s.high), int(s.points))  # type: ignore[arg-type]
         self.stage.show(scan_scene(ScanRequest(kappas, (8, 16, 32)), {}, []))
         self.line.object = "Press Start."
-
-    def _say(self, state: str) -> None:
-        self.bar.value = round(100 * self._done / self._total)
-        passed = time.monotonic() - self._began
-        self.line.object = progress_text(self._done, self._total, len(self.points), passed, state)
 
     def _running(self, running: bool) -> None:
         self.start.disabled = running

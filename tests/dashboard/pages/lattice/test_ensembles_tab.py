@@ -125,7 +125,7 @@ def test_the_rows_follow_the_columns(keep, library):
         ({"called": "../x"}, "Name must begin with a letter or digit"),
         (
             {"configurations": "1e14", "chains": "auto"},
-            "are more than the 1\u202f000\u202f000 that this server allows; its host sets that limit with STOQLAB_LIMIT_",
+            "that this server allows; its host sets that limit with STOQLAB_LIMIT_ENSEMBLE_CONFIGURATIONS",
         ),
     ],
 )
