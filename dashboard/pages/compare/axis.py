@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.schedule import Schedule
-from dashboard.pages.diffusion.timeline import LEVELS
 
+LEVELS = (0.01, 0.1, 1, 10, 100, 1000)
+"""Noise levels that are named on the axis."""
+CLEAR = 0.14
+"""Of the axis, without names at either end."""
 TURN = 1e-4
 """Between the end of the forward process and the beginning of the backward one."""
 BEYOND = np.log(10.0)
@@ -76,8 +79,8 @@ def _levels(logs: list[np.ndarray]) -> tuple[list[np.ndarray], list[tuple[float,
         inside = ROOM + (1 - ROOM) * (np.clip(log, low, high) - low) / (high - low)
         return np.where(np.isfinite(log), inside, 0.0)
 
-    named = [s for s in LEVELS if low + 0.3 < np.log(s) < high - 0.3]
-    rising = [(float(share(np.log(np.array(s)))), f"{s:g}") for s in named]
+    every = [(float(share(np.log(np.array(s)))), f"σ̃ = {s:g}") for s in LEVELS]
+    rising = [(place, text) for place, text in every if CLEAR < place < 1 - CLEAR]
     ticks = [(0.0, "data"), *rising, (1.0, "noise"), *((2 - p, text) for p, text in rising), (2.0, "samples")]
     return [share(log) for log in logs], sorted(ticks)
 

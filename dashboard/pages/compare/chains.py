@@ -184,7 +184,9 @@ class ChainsView:
         """Both are held: their past can be played."""
         self.hold(True)
         self.stage.show(scene)
-        self.stage.param.update(controls=True, position=float(scene.positions[-1]))
+        self.stage.param.update(controls=True)
+        # In a message of its own: the scene must be there before its end can be sought.
+        self.live.soon(setattr, self.stage, "position", float(scene.positions[-1]))
         if pair.problem:
             self.stage.error = pair.problem
 

@@ -106,7 +106,7 @@ def together(axis: Axis, above: Sequence[tuple[Panel, Panel]], below: Sequence[P
         marks=_marks(a, b, axis),
         ticks=axis.ticks,
         columns=" ".join(["1fr"] * (2 * count)),
-        rows=" ".join(["1.25fr"] * len(above) + ["1fr"]),
+        rows=" ".join(["1.25fr" if len(above) > 1 else "1.7fr"] * len(above) + ["1fr"]),
         areas=[" ".join(row) for row in rows],
         duration=10.0,
         smooth=a.scene.smooth and b.scene.smooth,
@@ -132,7 +132,10 @@ def _moved(series: Series, leg: Leg) -> Series:
     if isinstance(series, Line | Band):
         return replace(series, x=_place(series.x, leg))
     if isinstance(series, Bundle):
-        return replace(series, t=_place(series.t, leg))
+        t, y = np.asarray(series.t, float), np.asarray(series.y, float)
+        turn = int(np.searchsorted(t, 1.0, side="right"))  # other paths go back than have gone there
+        t, y = _place(np.insert(t, turn, 1.0), leg), np.insert(y, turn, np.nan, axis=1)
+        return replace(series, t=t, y=y)
     if isinstance(series, Rule) and series.x is not None:
         return replace(series, x=_place(series.x, leg))
     if isinstance(series, Image):
@@ -182,6 +185,10 @@ def _coloured(series: Sequence[Series], which: str) -> list[Series]:
     return found
 
 
+KEY = ("drowns", "emerges", "zero mode", "sign of M")
+"""Marks that are worth their place where both runs have them at different places."""
+
+
 def _marks(a: Side, b: Side, axis: Axis) -> list[Mark]:
     """What both runs mark, named with its run where the other has it elsewhere."""
     places: dict[tuple[float, str], list[tuple[str, Mark]]] = {}
@@ -191,6 +198,8 @@ def _marks(a: Side, b: Side, axis: Axis) -> list[Mark]:
             places.setdefault((round(position, 3), mark.label), []).append((which, replace(mark, position=position)))
     found = []
     for (_, label), marks in places.items():
+        if len(marks) == 1 and label not in KEY:
+            continue
         which, mark = marks[0]
         tooltip = "; ".join(f"{which}: {m.tooltip}" for which, m in marks) if len(marks) == 1 else mark.tooltip
         found.append(replace(mark, label=label if len(marks) > 1 else f"{which}: {label}", tooltip=tooltip))

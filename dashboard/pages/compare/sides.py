@@ -41,6 +41,11 @@ class Sides:
         """Call ``listener()`` once after every change."""
         self._listeners.append(listener)
 
+    def regroup(self) -> None:
+        """Only what does differ is split."""
+        with self._change():
+            self._split.clear()
+
     def part(self, name: str) -> None:
         """Let both differ in a parameter from now on."""
         with self._change():

@@ -62,9 +62,12 @@ PRESETS: dict[str, Preset] = {
         {"steps": 30, "grid": "karras"},
     ),
     "plane-ve-vp": Preset(
-        "VE | VP", "plane", {"schedule": "ve"}, {"schedule": "vp"}, {"plane_target": "spiral"}, {"clock": "level"}
+        "VE | VP", "plane", {"schedule": "ve"}, {"schedule": "vp"}, 
+        {"plane_target": "spiral", "paths": 5000}, {"clock": "level"},
     ),
-    "plane-score": Preset("Exact | Gaussian score", "plane", {"score": "exact"}, {"score": "gaussian"}),
+    "plane-score": Preset(
+        "Exact | Gaussian score", "plane", {"score": "exact"}, {"score": "gaussian"}, {"paths": 5000}
+    ),
     "fields-ve-vp": Preset("VE | VP", "fields", {"schedule": "ve"}, {"schedule": "vp"}),
     "fields-score": Preset("Gaussian | learned score", "fields", {"score": "gaussian"}, {"score": "learned"}),
     "fields-kappa": Preset("κ = 0.21 | 0.27", "fields", {"kappa": 0.21}, {"kappa": 0.27}),

@@ -53,4 +53,5 @@ def _sides(shell: Shell, make: Any, names: tuple[str, ...], preset: Any) -> Side
     sides.apply(preset)
     for which, side in (("a", sides.a), ("b", sides.b)):
         shell.sync(side, {name: f"{which}.{name}" for name in names})
+    sides.regroup()
     return sides

@@ -15,6 +15,7 @@ from core.jobs import Token
 from core.samplers.ensemble import Thermalisation
 from core.statistics.format import thousands
 from dashboard.live import Live, sentence
+from dashboard.pages.compare.link import compare_link
 from dashboard.pages.diffusion.action import Implied, implied
 from dashboard.pages.diffusion.ensembles import Request
 from dashboard.pages.diffusion.library import Stored, StoredEnsemble
@@ -51,7 +52,7 @@ class PlayView:
     def __init__(self, shell: Shell, state: DiffusionState) -> None:
         self.state = state
         self.controls = Sidebar(shell, state)
-        self.sidebar = self.controls.cards
+        self.sidebar = [*self.controls.cards, compare_link("fields")]
         self.stage = Stage(
             height=None, sizing_mode="stretch_both", min_height=400, margin=(0, 4), dark=shell.param.dark,
             label="A lattice field dissolves into noise and re-forms",

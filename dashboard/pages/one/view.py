@@ -8,6 +8,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from dashboard import locks
+from dashboard.pages.compare.link import compare_link
 from dashboard.pages.one.langevin import LangevinTab
 from dashboard.pages.one.line import LineTab
 from dashboard.pages.one.plane import PlaneTab
@@ -53,7 +54,8 @@ class OneView:
         shell.sync(self.training, ["training_steps"])
         self.widgets = controls(state, [n for n in state.param if n not in ("name", "tab", "drawn", "pace")], LABELS)
         self.schedule = ScheduleEditor(state, shell, self.widgets)
-        self.sidebar = self._sidebar()
+        self.compare = compare_link(str(state.tab))
+        self.sidebar = [*self._sidebar(), self.compare]
         self._tabs: dict[str, Tab] = {}
         self.places = [pn.Column(sizing_mode="stretch_width", margin=0) for _ in TABS]
         names = list(state.param["tab"].names)
@@ -148,4 +150,5 @@ class OneView:
         """Bring the present tab to the front."""
         name = str(self.state.tab)
         self.bar.active = TABS.index(name)
+        self.compare.follow(name)
         self.tab(name).show()

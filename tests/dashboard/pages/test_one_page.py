@@ -32,7 +32,7 @@ def test_the_page_is_built_for_its_address():
     page, shell = build_page(f"?page=one&tab=langevin&{QUICK}")
     try:
         assert page.meta.title == "One degree of freedom · StoqLab"
-        assert len(page.sidebar) == 5
+        assert len(page.sidebar) == 6
         assert not said(shell)
     finally:
         shell.close()
