@@ -291,15 +291,21 @@ def definition(label: str) -> Definition | None:
     return next((d for d in DEFINITIONS if re.search(d.pattern, text, re.IGNORECASE)), None)
 
 
+def label(text: str, focusable: bool = True) -> str:
+    """A label in HTML that shows its definition on hover and, unless it is rewritten all the time, on focus."""
+    known = definition(text)
+    if known is None:
+        return text
+    said = html.escape(known.text, quote=True)
+    reach = ' tabindex="0"' if focusable else ""
+    return f'<span{reach} data-define="{said}" aria-description="{said}">{text}</span>'
+
+
 def explained(table: str) -> str:
     """An HTML table whose column heads show their definitions on hover and on focus. Heads of rows stay as they are."""
 
     def explain(found: re.Match[str]) -> str:
-        attributes, label = found["attributes"], found["label"]
-        known = definition(label) if label and "scope=row" not in attributes else None
-        if known is None:
-            return found[0]
-        text = html.escape(known.text, quote=True)
-        return f'<th{attributes}><span tabindex="0" data-define="{text}" aria-description="{text}">{label}</span></th>'
+        attributes, text = found["attributes"], found["label"]
+        return found[0] if not text or "scope=row" in attributes else f"<th{attributes}>{label(text)}</th>"
 
     return _HEAD.sub(explain, table)

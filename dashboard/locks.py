@@ -39,10 +39,15 @@ def label(state: param.Parameterized, name: str) -> str:
     return _labels.get(state, {}).get(name, "")
 
 
+def call(state: param.Parameterized, name: str, title: str) -> None:
+    """What the control of a parameter is called."""
+    _labels.setdefault(state, {})[name] = title
+
+
 def apply(state: param.Parameterized, name: str, widget: Any) -> Any:
     """Disable or hide the control of a fixed parameter, for good: pages that switch it on again are not heard.
     Returns the control."""
-    _labels.setdefault(state, {})[name] = widget.label or str(state.param[name].label)
+    call(state, name, widget.label or str(state.param[name].label))
     how = locked(state, name)
     if how == "hidden":
         widget.visible = False

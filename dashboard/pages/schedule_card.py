@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import param
 
+from dashboard import locks
 from dashboard.curve_editor import CurveEditor
 from dashboard.curve_editor.component import check_points
 from dashboard.pages.process import ProcessState, points
@@ -29,6 +30,7 @@ class ScheduleEditor:
         except ValueError as problem:
             shell.say(f"The drawn schedule in the address cannot be used: {problem}", "warning")
             state.drawn = state.param["drawn"].default
+        locks.call(state, "drawn", "Drawn schedule")
         self.editor.param.watch(self._drawn, "points")
         state.param.watch(self.arrange, ["schedule", "sigma", "beta_min", "beta_max"])
         self.arrange()
@@ -47,8 +49,9 @@ class ScheduleEditor:
         drawn = state.schedule == "drawn"
         w["sigma"].visible = state.schedule in ("ve", "vp")
         w["beta_min"].visible = w["beta_max"].visible = state.schedule == "vp-linear"
-        w["keep_variance"].visible = self.editor.editable = drawn
-        if not drawn:
+        w["keep_variance"].visible = drawn
+        self.editor.editable = drawn and not locks.locked(state, "drawn")
+        if not self.editor.editable:
             schedule = state.make_schedule()
             t = np.linspace(0, schedule.t_max, 60)
             g = np.clip(schedule.g(t), 1e-2, 1e3)

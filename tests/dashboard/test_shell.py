@@ -149,7 +149,7 @@ def test_a_control_that_moves_before_the_page_says_that_it_is_ready_is_answered(
         session = pull_session(url=f"{url}/app", arguments={"page": "room"})
         parts: list[Any] = [model for model in session.document.models if isinstance(model, ReactiveESM)]
         (slider,) = (part.data for part in parts if "control-sigma" in part.css_classes)
-        (bar,) = (part.data for part in parts if hasattr(part.data, "query"))
+        (bar,) = (part.data for part in parts if hasattr(part.data, "query") and not hasattr(part.data, "offered"))
         slider.value = 7.0
         connection = session._connection
         connection.io_loop.call_later(10, connection.close)  # nothing else ends the wait if no answer comes

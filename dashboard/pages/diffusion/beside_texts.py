@@ -9,6 +9,7 @@ import numpy as np
 
 from core.diffusion.side_by_side import NAMES, SideBySide, Track
 from core.statistics.format import MINUS, thousands, with_error
+from dashboard.definitions import explained
 from dashboard.pages.diffusion.beside_scene import TITLES
 
 FAR = 4.0
@@ -30,7 +31,7 @@ def table_html(found: SideBySide, configurations: int) -> str:
             _seconds(float(d.seconds[-1])),
         ),
     ]  # fmt: skip
-    heads = "".join(f"<th>{TITLES[name]}</th>" for name in NAMES)
+    heads = "".join(f"<th scope=col>{TITLES[name]}</th>" for name in NAMES)
     heads += "<th>independent<br>configurations</th><th>drift evaluations<br>for each field</th><th>computing</th>"
     caption = (
         f"{thousands(found.n)} fields each. Errors in the last digits; below them the signed difference to the cluster "
@@ -39,7 +40,7 @@ def table_html(found: SideBySide, configurations: int) -> str:
         "chains."
     )
     return (
-        f"<table class=talk><caption>{caption}</caption><thead><tr><th></th>{heads}</tr></thead>"
+        f"<table class=talk><caption>{caption}</caption><thead><tr><th></th>{explained(heads)}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table>"
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from core.diffusion.error_budget import COLUMNS, NEGLIGIBLE, ErrorBudget
 from core.statistics.format import MINUS, thousands, with_error
 from core.statistics.measure import TITLES
+from dashboard.definitions import explained
 
 UNITS = {"In σ": "sigma", "In %": "percent"}
 FAR = 3.0
@@ -103,7 +104,7 @@ NAMES = {
 def table_html(found: ErrorBudget, unit: str) -> str:
     """A row an observable, a column a source of errors, in σ of the comparison or in per cent of the data."""
     by = scale(found, unit)
-    heads = "".join(f"<th>{name}</th>" for name in ("data", "generated", *COLUMNS, "total", "statistics"))
+    heads = "".join(f"<th scope=col>{name}</th>" for name in ("data", "generated", *COLUMNS, "total", "statistics"))
     rows = []
     for k, name in enumerate(found.names):
         cells = [f"<td>{with_error(float(e.value[k]), float(e.error[k]))}</td>" for e in (found.data, found.generated)]
@@ -119,7 +120,7 @@ def table_html(found: ErrorBudget, unit: str) -> str:
         f"{found.reference_steps} steps, a level σ̃ four times lower, the data themselves. They add up to the total."
     )
     return (
-        f"<table><caption>{caption}</caption><thead><tr><th></th>{heads}</tr></thead>"
+        f"<table><caption>{caption}</caption><thead><tr><th></th>{explained(heads)}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table>"
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from core.diffusion.training_jobs import Job
 from core.diffusion.training_messages import Begun, Table
 from core.statistics.format import MINUS, thousands, with_error
+from dashboard.definitions import explained
 
 FAR = 3.0
 """Deviations of more than this many errors are coloured."""
@@ -79,7 +80,9 @@ def table_html(table: Table) -> str:
         f"steps, uncorrected, from the same noise each time; {thousands(table.held_out)} held out, taken as "
         f"independent. Coloured: more than {FAR:g} errors."
     )
-    head = "<tr><th></th><th scope=col>held-out data</th><th scope=col>network</th><th scope=col>deviation</th></tr>"
+    head = explained(
+        "<tr><th></th><th scope=col>held-out data</th><th scope=col>network</th><th scope=col>deviation</th></tr>"
+    )
     return (
         f"<table class=pairs><caption>{html.escape(caption)}</caption><thead>{head}</thead>"
         f"<tbody>{''.join(body)}</tbody></table>"

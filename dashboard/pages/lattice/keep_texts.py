@@ -16,6 +16,7 @@ from core.ensembles.plan import Plan
 from core.samplers.algorithms import find
 from core.statistics.format import thousands, with_error
 from core.statistics.measure import TITLES, Measurement
+from dashboard.definitions import explained
 from dashboard.pages.lattice.making import in_bytes
 from dashboard.pages.lattice.numbers import updates
 
@@ -132,7 +133,7 @@ def _table(found: Measurement, names: list[str]) -> str:
         f"<td>{with_error(m.tau_int, m.tau_int_error)}</td></tr>"
         for name, m in ((name, found.observables[name]) for name in names)
     )
-    head = "<tr><th></th><th scope=col>value</th><th scope=col>τ_int</th></tr>"
+    head = explained("<tr><th></th><th scope=col>value</th><th scope=col>τ_int</th></tr>")
     return f"<table class=pairs><thead>{head}</thead><tbody>{rows}</tbody></table>"
 
 

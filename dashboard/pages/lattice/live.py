@@ -17,6 +17,7 @@ from core.samplers.live_parameters import live_parameters, provisional_parameter
 from core.samplers.simulation import Frame, Simulation
 from core.theories.phi4 import Phi4
 from dashboard.live import Live, sentence
+from dashboard.pages.compare.link import compare_link
 from dashboard.pages.lattice.health_card import HEIGHT as HEALTH_HEIGHT
 from dashboard.pages.lattice.health_card import HealthWatch
 from dashboard.pages.lattice.numbers import below_the_field, settings, summary, updates
@@ -62,7 +63,7 @@ class LiveView:
         self.method = LiveText(margin=(2, 14, 6, 14), sizing_mode="stretch_width", styles=text)
         names = [name for name in state.param if name not in ("name", "tab", "brush", "group", "radius")]
         self.widgets = controls(state, names, LABELS)
-        self.sidebar = self._sidebar()
+        self.sidebar = [*self._sidebar(), compare_link("chains")]
         self.health = HealthWatch(shell)
         self.main = [self._layout(), self.health.card]
         self.live = Live(self._deliver, self._fail)

@@ -9,6 +9,7 @@ from core.samplers.algorithms import find
 from core.samplers.simulation import Frame
 from core.statistics.format import thousands, with_error
 from core.statistics.running import WINDOW, Average, RunningStatistics
+from dashboard.definitions import label
 from dashboard.pages.lattice.state import PRESETS, LatticeState
 
 DEEP = 2.0
@@ -129,7 +130,8 @@ def _known(error: float) -> float | None:
 
 def _table(rows: list[tuple[str, str]]) -> str:
     cells = "".join(
-        f"<span style='white-space:nowrap'><span style='opacity:0.75'>{name}</span>&nbsp;<b>{value}</b></span>"
+        f"<span style='white-space:nowrap'><span style='opacity:0.75'>{label(name, focusable=False)}</span>"
+        f"&nbsp;<b>{value}</b></span>"
         for name, value in rows
     )
     return f"<div style='display:flex;flex-wrap:wrap;gap:2px 18px;margin-bottom:4px'>{cells}</div>"

@@ -10,6 +10,7 @@ import numpy as np
 
 from core.samplers.race import VARIANTS, Race, Standing, Variant
 from core.statistics.format import thousands, with_error
+from dashboard.definitions import explained
 from dashboard.pages.lattice.scene import colour_limit
 from dashboard.stage import Image, Line, Panel, Points, Rule, Scene, colour
 
@@ -111,7 +112,7 @@ def standings_table(standings: Sequence[Standing], dark: bool) -> str:
         dot = f'<i style="background:{colour(COLOURS[s.variant.name], dark)}"></i>'
         unit = "" if s.settled else ' class="early"'
         cells = [
-            f"<th>{dot}{html.escape(s.variant.title)}</th>",
+            f"<th scope=row>{dot}{html.escape(s.variant.title)}</th>",
             f"<td>{thousands(s.steps)}</td>",
             f"<td>{1e3 * s.seconds / s.steps:.3g}</td>" if s.steps else "<td>–</td>",
             f"<td>{s.acceptance:.2f}</td>" if math.isfinite(s.acceptance) else "<td>–</td>",
@@ -120,7 +121,7 @@ def standings_table(standings: Sequence[Standing], dark: bool) -> str:
             f"<td{unit}>{with_error(1e3 * s.cost, 1e3 * s.cost_error)}</td>",
         ]
         rows.append(f"<tr>{''.join(cells)}</tr>")
-    head = "".join(f"<th>{text}</th>" for text in HEAD)
+    head = explained("".join(f"<th scope=col>{text}</th>" for text in HEAD))
     return f"{_STYLE}<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 

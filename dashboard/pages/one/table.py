@@ -13,6 +13,7 @@ from core.jobs import Token
 from core.schedule import make_schedule
 from core.statistics.cumulants import Estimate, PowerSums
 from core.statistics.format import thousands, with_error
+from dashboard.definitions import explained
 from dashboard.pages.one.order import Order
 from dashboard.pages.one.picture import Picture
 
@@ -89,7 +90,7 @@ def table_html(rows: list[Row], caption: str) -> str:
     exact = rows[0].cumulants.value
     scale = exact[2] ** (np.arange(9) / 2)
     orders = [n for n in (1, 2, 3, 4, 5, 6, 7, 8) if n % 2 == 0 or abs(exact[n]) > 1e-9 * scale[n]]
-    head = "".join(f"<th>κ{'₀₁₂₃₄₅₆₇₈'[n]}</th>" for n in orders)
+    head = explained("".join(f"<th scope=col>κ{'₀₁₂₃₄₅₆₇₈'[n]}</th>" for n in orders))
     body = []
     for row in rows:
         unstable = row.unstable(exact)
