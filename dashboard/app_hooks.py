@@ -20,14 +20,18 @@ def on_server_loaded(server_context: Any) -> None:
     import torch
 
     from core.jobs import request_pool
+    from core.limits import limits
+    from dashboard.jobs_panel import tell_all
     from dashboard.pages import home_picture
     from dashboard.shell import notice_absence
 
+    limits()  # a mistake there is to stop the server, not a visitor
     settings.perform_error_diagnostics = False  # hints for authors of callbacks: a sixth of the making of a page
     torch.set_num_threads(1)  # sessions are the parallelism; the threads of torch's teams wait for each other, spinning
     sys.setswitchinterval(0.0002)  # the loop that serves the pages waits less for threads that compute
 
     PeriodicCallback(lambda: notice_absence(server_context.sessions), 1000).start()
+    PeriodicCallback(tell_all, 1000).start()
     for name in ("asyncio", "bokeh.server.views.ws"):
         logging.getLogger(name).addFilter(_worth_a_line)
 
