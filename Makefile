@@ -5,7 +5,7 @@ PORT ?= 5006
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: serve test slow lint bench install clean
+.PHONY: serve test slow lint bench docs install clean
 
 serve: $(READY)
 	@echo "StoqLab: http://$(ADDRESS):$(PORT)/dashboard"
@@ -21,6 +21,10 @@ slow: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m pytest -m benchmark --benchmark-group-by=group --benchmark-columns=median,iqr,rounds -s
+
+docs: $(READY)
+	$(BIN)/python -m sphinx -q -W --keep-going docs docs/_build
+	@echo "docs/_build/index.html"
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -32,15 +32,32 @@ examples:
 'stoqlab COMMAND --help' explains a command. For the dashboard: make serve, or panel serve dashboard."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status. Wrong arguments raise SystemExit(2), as argparse does."""
+def make_parser() -> Parser:
+    """The parser of ``stoqlab`` with all its commands."""
     parser = Parser(prog="stoqlab", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("--version", action="version", version=f"stoqlab {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    made = (toy, toy_train, train, ensemble, sample, measure, compare, likelihood, budget)
-    for command in (*made, library, bench, warm):
+    for command in (
+        toy,
+        toy_train,
+        train,
+        ensemble,
+        sample,
+        measure,
+        compare,
+        likelihood,
+        budget,
+        library,
+        bench,
+        warm,
+    ):
         command.add_to(commands)
-    arguments = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status. Wrong arguments raise SystemExit(2), as argparse does."""
+    arguments = make_parser().parse_args(argv)
     try:
         return arguments.run(arguments)
     except ValueError as error:  # every ValueError of the engine is a sentence about an argument
