@@ -31,6 +31,7 @@ class TrainView:
     """One session's look at the server's trainings, and what it asks to be trained."""
 
     def __init__(self, shell: Shell, state: Any) -> None:
+        self._shell = shell
         self.settings = settings = TrainSettings()
         settings.param["data"].objects = choices()
         shell.sync(settings, TRAIN_KEYS)
@@ -96,7 +97,7 @@ class TrainView:
     def open(self) -> None:
         """The tab has come to the front: look at the training that runs, or at the last one."""
         self._open = True
-        self.settings.param["data"].objects = choices()
+        self._offer()
         every = self.jobs.jobs()
         running = [job for job in every if not job.over]
         self.follow(self.job or (running or every[-1:] or [None])[0])
@@ -113,7 +114,7 @@ class TrainView:
     def begin(self) -> None:
         """Train what the form asks for."""
         try:
-            job = self.jobs.start(request_of(self.settings), str(self.settings.called))
+            job = self.jobs.start(request_of(self.settings), str(self.settings.called), self._shell.owner)
         except (ValueError, OSError) as problem:
             self.say("error", sentence(problem))
             return
@@ -153,18 +154,29 @@ class TrainView:
         if job is self.job:
             self._show(job)
             if job.over:
-                self.settings.param["data"].objects = choices()
+                self._offer()
+
+    def _offer(self) -> None:
+        """Bring what can be learned from up to date; files are read for it, off the session's loop."""
+
+        def look() -> None:
+            found = choices()
+            self.live.soon(lambda: setattr(self.settings.param["data"], "objects", found))
+
+        with suppress(RuntimeError):  # the server goes down and takes no more work
+            request_pool().submit(look)
 
     def _show(self, job: Job | None) -> None:
         """Bring everything but the picture up to date."""
         with pn.io.hold():
             self._list()
             state = job.state if job else ""
+            mine = job is not None and job.owner in ("", self._shell.owner)
             self.pause.param.update(
-                label="Resume" if state == "paused" else "Pause", disabled=state not in ("training", "paused")
+                label="Resume" if state == "paused" else "Pause", disabled=not mine or state not in ("training", "paused"),
             )
-            self.stop.disabled = state not in ("training", "paused")
-            self.cancel.disabled = job is None or job.over or state == "stopping"
+            self.stop.disabled = not mine or state not in ("training", "paused")
+            self.cancel.disabled = job is None or not mine or job.over or state == "stopping"
             self.save.disabled = not (state in ("training", "paused") or (state == "finished"))
             self.bar.visible = job is not None and not job.over
             self.picture.visible = self.result.visible = job is not None and job.begun is not None
@@ -190,7 +202,11 @@ class TrainView:
 
     def _choose(self, event: Any) -> None:
         if event.new is not None and (self.job is None or event.new != self.job.id):
-            self.follow(self.jobs.job(event.new))
+            try:
+                self.follow(self.jobs.job(event.new))
+            except KeyError:
+                self.say("warning", "This training is no longer in the list.")
+                self._list()
 
     def _on_clicks(self) -> None:
         self.start.on_click(lambda _: self.begin())

@@ -10,6 +10,7 @@ from core.diffusion.model_library import ModelLibrary
 from core.diffusion.training_jobs import trainings
 from core.diffusion.training_request import Continuation, LiveSampler, TrainingRequest
 from core.ensembles.library import Library
+from core.limits import limits
 from core.statistics.format import NARROW_SPACE, thousands
 
 LIVE = "Live sampler, always fresh"
@@ -97,7 +98,8 @@ def choices() -> dict[str, str]:
 
 
 def request_of(settings: TrainSettings, device: str = "auto") -> TrainingRequest | Continuation:
-    """The training that is asked for. ValueError with a sentence, naming the field, for what cannot be."""
+    """The training that is asked for. ValueError with a sentence, naming the field, for what cannot be, and for more
+    than a visitor may ask for (`core.limits`)."""
     s = settings
     if goes_on(s):
         checkpoint = ModelLibrary().path(str(s.data).removeprefix(GO_ON))
@@ -110,7 +112,9 @@ def request_of(settings: TrainSettings, device: str = "auto") -> TrainingRequest
             raise ValueError(f"the library has no ensemble {s.data!r} any more; choose another one")
     else:
         data = LiveSampler(int(s.L), float(s.low), float(s.high), float(s.lam))  # type: ignore[arg-type]
+        limits().check("lattice_side", int(s.L))  # type: ignore[arg-type]
     by_time = s.length == "minutes"
+    limits().check(*(("training_minutes", float(s.minutes)) if by_time else ("training_steps", int(s.steps))))  # type: ignore[arg-type]
     batch = _number("batch", str(s.batch))
     if batch is not None and not batch.is_integer():
         raise ValueError(f"Batch must be a whole number or auto, got {s.batch!r}")
