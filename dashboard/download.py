@@ -23,6 +23,7 @@ ROUTE = "stoqlab-file"
 PIECE = 2**20
 """Bytes in memory at a time."""
 
+_TYPES = {".nc": "application/x-netcdf", ".json": "application/json"}
 _offered: dict[str, Path] = {}
 
 
@@ -34,7 +35,7 @@ class FileHandler(RequestHandler):
         if path is None or not path.is_file():
             raise HTTPError(404)
         with path.open("rb") as file:
-            self.set_header("Content-Type", "application/x-netcdf")
+            self.set_header("Content-Type", _TYPES.get(path.suffix, "application/octet-stream"))
             self.set_header("Content-Length", str(path.stat().st_size))
             self.set_header("Content-Disposition", f"attachment; filename*=UTF-8''{quote(path.name)}")
             self.set_header("Cache-Control", "no-store")
@@ -53,10 +54,10 @@ class Downloads:
 
     def offer(self, path: Path) -> str:
         """The address, relative to the page, under which the file is there until `withdraw`; empty without a server."""
-        application = _application()
-        if application is None:
+        server = application()
+        if server is None:
             return ""
-        _route(application)
+        add_route(server, rf"{ROUTE}/([\w-]+)", FileHandler)
         key = secrets.token_urlsafe(24)
         _offered[key] = path
         self._keys.append(key)
@@ -68,7 +69,7 @@ class Downloads:
             _offered.pop(self._keys.pop(), None)
 
 
-def _application() -> Any:
+def application() -> Any:
     """The server's application, found through the connection of the present session; None without one."""
     document = pn.state.curdoc
     context = document.session_context if document is not None else None
@@ -78,8 +79,10 @@ def _application() -> Any:
     return None
 
 
-def _route(application: Application) -> None:
-    if not getattr(application, "_stoqlab_files", False):
-        prefix = getattr(application, "prefix", "")
-        application.add_handlers(r".*", [(rf"{prefix}/{ROUTE}/([\w-]+)", FileHandler)])
-        setattr(application, "_stoqlab_files", True)  # noqa: B010  a mark of ours on their object
+def add_route(server: Application, pattern: str, handler: type[RequestHandler], **options: Any) -> None:
+    """Let the server answer addresses of this pattern, relative to the pages, with ``handler``; once is enough."""
+    known = server.__dict__.setdefault("_stoqlab_routes", set())  # a mark of ours on their object
+    if pattern not in known:
+        known.add(pattern)
+        prefix = getattr(server, "prefix", "")
+        server.add_handlers(r".*", [(rf"{prefix}/{pattern}", handler, options)])

@@ -17,7 +17,7 @@ from dashboard.shell import Shell
 def get(monkeypatch):
     """``get(address)`` asks a server that has nothing but the route."""
     application = Application()
-    monkeypatch.setattr(download, "_application", lambda: application)
+    monkeypatch.setattr(download, "application", lambda: application)
 
     def ask(address, pieces=None):
         async def once():

@@ -12,8 +12,10 @@ export function render({ model }) {
     for (const row of body.rows) {
       const chosen = row.dataset.name === model.selected
       row.classList.toggle('chosen', chosen)
-      const button = row.querySelector('input')
+      const button = row.querySelector('input[type=radio]')
       if (button) button.checked = chosen
+      const box = row.querySelector('input[type=checkbox]')
+      if (box) box.checked = model.marked.includes(row.dataset.name)
     }
   }
   const choose = (name) => { model.selected = name; mark() }
@@ -29,6 +31,12 @@ export function render({ model }) {
       if (model.right.includes(k)) cell.className = 'right'
       names.append(cell)
     })
+    if (model.marking) {
+      const cell = document.createElement('th')
+      cell.scope = 'col'
+      cell.textContent = model.marking
+      names.append(cell)
+    }
     head.replaceChildren(...(model.rows.length ? [names] : []))
     body.replaceChildren(...model.rows.map((r) => {
       const row = document.createElement('tr')
@@ -53,14 +61,28 @@ export function render({ model }) {
         row.append(cell)
         if (!k) row.append(note)
       })
+      if (model.marking) {
+        const cell = document.createElement('td')
+        if (r.markable) {
+          const box = document.createElement('input')
+          Object.assign(box, { type: 'checkbox', ariaLabel: `${model.marking}: ${r.cells[0]}` })
+          box.addEventListener('click', event => event.stopPropagation())
+          box.addEventListener('change', () => {
+            const others = model.marked.filter(name => name !== r.name)
+            model.marked = box.checked ? [...others, r.name] : others
+          })
+          cell.append(box)
+        }
+        row.append(cell)
+      }
       row.addEventListener('click', () => choose(r.name))
       return row
     }))
     mark()
-    if (focused >= 0) body.rows[focused].querySelector('input').focus()
+    if (focused >= 0) body.rows[focused].querySelector('input[type=radio]').focus()
   }
-  for (const name of ['rows', 'columns', 'caption']) model.on(name, draw)
-  model.on('selected', mark)
+  for (const name of ['rows', 'columns', 'caption', 'marking']) model.on(name, draw)
+  for (const name of ['selected', 'marked']) model.on(name, mark)
   draw()
   return frame
 }

@@ -15,7 +15,8 @@ class LibraryTable(JSComponent):
     """Rows of texts; the person chooses one of them, ``selected`` by its name, empty for none.
 
     A row is ``{"name", "cells", "note", "title", "level"}``: a cell for each of ``columns`` but the second, which has
-    the note with its tooltip, coloured by its level (green, amber, red).
+    the note with its tooltip, coloured by its level (green, amber, red). Rows with ``"markable": True`` have a box at
+    their end that puts their names into ``marked``, under the heading ``marking``.
     """
 
     rows = param.List(default=[], doc="What is listed.")
@@ -23,6 +24,8 @@ class LibraryTable(JSComponent):
     right = param.List(default=[], doc="Numbers of the columns that are aligned to the right.")
     caption = param.String("", doc="A sentence below.")
     selected = param.String("", doc="Name of the chosen row.")
+    marking = param.String("", doc="Heading of the boxes; without one there are none.")
+    marked = param.List(default=[], doc="Names of the rows whose boxes are ticked, in the order of ticking.")
 
     _esm = _HERE / "library_table.js"
     _stylesheets = [(_HERE / "library_table.css").read_text(encoding="utf-8")]  # noqa: RUF012

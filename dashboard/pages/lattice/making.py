@@ -11,6 +11,8 @@ from pathlib import Path
 from core.ensembles.library import Library
 from core.ensembles.make import Progress, Result, make_ensemble
 from core.ensembles.request import EnsembleRequest
+from core.history import keep
+from core.history_records import ensemble_run
 from core.jobs.board import State, ThreadJob, board
 from core.limits import limits
 from core.statistics.format import thousands
@@ -91,6 +93,8 @@ class Making(ThreadJob):
         self.result = make_ensemble(
             self.request, self._path, self._resume, self._force, progress=self._tell, token=self.token
         )
+        if self.result.n_configs:
+            keep(lambda: ensemble_run(self._path, "browser"))
         return "finished" if self.result.complete else "cancelled"
 
     def _end(self, state: State) -> None:
