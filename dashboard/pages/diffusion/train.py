@@ -173,7 +173,8 @@ class TrainView:
             state = job.state if job else ""
             mine = job is not None and job.owner in ("", self._shell.owner)
             self.pause.param.update(
-                label="Resume" if state == "paused" else "Pause", disabled=not mine or state not in ("training", "paused"),
+                label="Resume" if state == "paused" else "Pause",
+                disabled=not mine or state not in ("training", "paused"),
             )
             self.stop.disabled = not mine or state not in ("training", "paused")
             self.cancel.disabled = job is None or not mine or job.over or state == "stopping"
