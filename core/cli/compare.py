@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.cli.arguments import Parser, warn
+from core.cli.compare_rows import as_json, print_rows, rows_of, title_of
 from core.cli.lattices import finite, theory_in_words, theory_maker
 
 if TYPE_CHECKING:
@@ -23,12 +24,16 @@ Compare two ensembles of lattice fields: every observable with its error from bo
 standard deviations, and one χ² that knows how the observables are correlated. Each of A and B is a file
 made by 'stoqlab ensemble' or 'stoqlab sample', or a NumPy array (.npy) of shape (N, L, L), taken as one
 Markov chain or, with --independent, as independent draws. An array belongs to the theory of the other
-file, or to that of --kappa and --lam."""
+file, or to that of --kappa and --lam. Where a model generated B, a second table holds A beside the
+model's Gaussian baseline, its uncorrected fields and the exact theory (a reference of cluster updates
+where there is no formula); see --rows."""
 
 _EPILOG = """\
 examples:
   stoqlab compare hmc.nc cluster.nc
   stoqlab compare hmc.nc generated.npy --independent --json
+  stoqlab compare critical.nc generated.nc --rows baseline exact
+  stoqlab compare hot.nc equilibrium.nc --published        κ = 0.4, λ = 0.022 on 32 × 32
 
 σ is (a − b)/√(error_a² + error_b²). The two ensembles have to be independent of each other; what speaks
 against it (the same file, configurations that occur in both, the same seed) is said."""
@@ -48,6 +53,13 @@ def add_to(commands) -> None:
     array.add_argument("--kappa", type=float, metavar="κ", help="hopping parameter (default that of the other file)")
     array.add_argument("--lam", type=float, metavar="λ", help="its coupling")
     array.add_argument("--independent", action="store_true", help="configurations of arrays are independent draws")
+    rows = parser.add_argument_group("further rows")
+    rows.add_argument(
+        "--rows", nargs="+", choices=("baseline", "learned", "exact", "none"), metavar="ROW",
+        help="baseline, learned, exact or none (default: those that B's model and theory have)",
+    )  # fmt: skip
+    rows.add_argument("--published", action="store_true", help="also the published figures, with their caveat")
+    rows.add_argument("--model", type=Path, metavar="FILE", help="the model of B, where it is not found by itself")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.set_defaults(run=run, parser=parser)
 
@@ -65,16 +77,20 @@ def run(arguments: argparse.Namespace) -> int:
         found = [measure(reader.theory, reader.blocks(), reader.independent) for reader in readers]
         caveats = [reader.caveats for reader in readers]
         origins = _origins(paths, readers)
+        further, unknown = rows_of(arguments, found[0], readers[1])
+        title = title_of(readers[1])
     comparison = compare(*found)
     warnings = origins + comparison.warnings
     for name, (said, known), measurement in zip("AB", caveats, found, strict=True):
         notes += [f"{name}: {sentence}" for sentence in known]
         warnings += [f"{name}: {sentence}" for sentence in dict.fromkeys([*said, *measurement.warnings])]
-    notes += comparison.notes
+    notes += comparison.notes + unknown
     if arguments.json:
-        print(json.dumps(_report(paths, comparison, warnings, notes), allow_nan=False, ensure_ascii=False))
+        report = _report(paths, comparison, warnings, notes) | {"rows": as_json(further)}
+        print(json.dumps(report, allow_nan=False, ensure_ascii=False))
     else:
         _print_table(paths, comparison, notes)
+        print_rows(paths, comparison, further, title)
         for sentence in warnings:
             warn(sentence)
     return 0

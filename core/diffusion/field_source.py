@@ -135,9 +135,17 @@ def bind_ensemble(path: str | Path, event: tuple[int, ...] | None = None) -> Bou
 
 def short_run(theory: Phi4, seed: int, configs: int = REFIT, token: Token | None = None) -> torch.Tensor:
     """Configurations (n, *event) of the theory in equilibrium, by the cluster algorithm."""
+    return torch.from_numpy(equilibrium_run(theory, seed, configs, token).reshape(-1, *theory.event))
+
+
+def equilibrium_run(theory: Phi4, seed: int, configs: int, token: Token | None = None) -> np.ndarray:
+    """The same as Markov chains (chains, draws, *event), float32."""
     plan = make_plan(EnsembleRequest(theory, "cluster", configs, seed=(seed + _OTHER) % 2**63), token)
-    blocks = [block.fields.reshape(-1, *theory.event) for block in generate(plan, token=token)]
-    return torch.from_numpy(np.concatenate(blocks))
+    fields = np.empty((plan.chains, plan.draws, *theory.event), np.float32)
+    for block in generate(plan, token=token):
+        chains, draws = block.fields.shape[:2]
+        fields[block.first_chain : block.first_chain + chains, block.first : block.first + draws] = block.fields
+    return fields
 
 
 def _known(model: FieldModel, kappa: float | None, lam: float | None) -> bool:
