@@ -43,6 +43,12 @@ class Shared(Generic[R]):
         finally:
             self._leave(key, stream, token)
 
+    def known(self, key: Hashable) -> list[R]:
+        """What there is already of this key: all that has come and is still needed. Nothing is computed for it."""
+        with self._lock:
+            stream = self._streams.get(key)
+        return stream.known() if stream is not None else []
+
     def clear(self) -> None:
         """Forget what is finished."""
         with self._lock:
@@ -124,6 +130,16 @@ class _Stream(Generic[R]):
             ]
             self._error, self.ended, self.bytes = error, True, bytes_of(self._results)
             self._changed.notify_all()
+
+    def known(self) -> list[R]:
+        """What has come and is still needed."""
+        with self._changed:
+            last = len(self._results) - 1
+            return [
+                result
+                for i, result in enumerate(self._results)
+                if result is not _DROPPED and (i == last or not self._passing(result))
+            ]
 
     def follow(self, token: Token) -> Iterator[R]:
         """What has come, but for what is no longer needed, and what comes."""
