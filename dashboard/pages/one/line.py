@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from functools import partial
 from typing import Any
 
 import panel as pn
 
+from core.contracts import ScoreModel
 from core.jobs import Token
 from core.statistics.format import thousands
 from dashboard import style
@@ -20,6 +21,7 @@ from dashboard.pages.one.scene import build_scene
 from dashboard.pages.one.state import OneState
 from dashboard.pages.one.table import Row, table_html, table_rows
 from dashboard.pages.one.training import ScoreTraining
+from dashboard.shared import known, shared
 from dashboard.shell import Shell
 from dashboard.stage import Stage
 
@@ -87,28 +89,27 @@ class LineTab:
         self._typeset = equations(order.target, order.schedule, order.solver)
         if self.rows:
             self.outcome.styles = {"opacity": "0.35"}  # it still belongs to what was there before
-        self.live.submit(partial(self._stages, order), at_once=partial(self._quick, order))
+        moments = bool(self.state.moments)
+        self.live.submit(partial(self._stages, order, moments), at_once=partial(self._quick, order, moments))
 
     def order(self) -> Order:
         """What the state asks for; ValueError with a sentence where it cannot be."""
         return make_order(self.state.make_target(), self.state, self.training)
 
-    def _quick(self, order: Order, token: Token) -> tuple[Any, ...] | None:
+    def _key(self, order: Order, moments: bool) -> Hashable:
+        return "line", order.key, moments, self.training.model_for(order.target)
+
+    def _quick(self, order: Order, moments: bool, token: Token) -> tuple[Any, ...] | None:
+        there = [result for result in known(self._key(order, moments)) if result[0] == "picture"]
+        if there:
+            return there[-1]
         picture = preview(order, token)
-        return None if picture is None else self._drawn(picture)
+        return None if picture is None else _drawn(picture, moments)
 
-    def _drawn(self, picture: Picture) -> tuple[Any, ...]:
-        scene = build_scene(picture, bool(self.state.moments))
-        scene.block  # noqa: B018  packed here, off the session's loop where there is one
-        return "picture", picture, scene
-
-    def _stages(self, order: Order, token: Token) -> Iterator[Any]:
+    def _stages(self, order: Order, moments: bool, token: Token) -> Iterator[Any]:
         learned = self.training.model_for(order.target)
-        picture = None
-        for picture in pictures(order, token):
-            yield self._drawn(picture)
-        assert picture is not None
-        yield "table", table_rows(order, picture, learned, token)
+        make = partial(_results, order, moments, learned)
+        return shared(self._key(order, moments), make, token, passing=_is_preview)
 
     def _deliver(self, result: tuple[Any, ...]) -> None:
         if result[0] == "table":
@@ -146,6 +147,25 @@ class LineTab:
 
     def _fail(self, error: Exception) -> None:
         self.stage.param.update(error=sentence(error), busy=False)
+
+
+def _drawn(picture: Picture, moments: bool) -> tuple[Any, ...]:
+    scene = build_scene(picture, moments)
+    scene.block  # noqa: B018  packed here, off the session's loop where there is one
+    return "picture", picture, scene
+
+
+def _results(order: Order, moments: bool, learned: ScoreModel | None, token: Token) -> Iterator[tuple[Any, ...]]:
+    """The pictures of an order, and its table."""
+    picture = None
+    for picture in pictures(order, token):
+        yield _drawn(picture, moments)
+    assert picture is not None
+    yield "table", table_rows(order, picture, learned, token)
+
+
+def _is_preview(result: tuple[Any, ...]) -> bool:
+    return result[0] == "picture" and result[1].preview
 
 
 EXPLANATION = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -34,6 +35,14 @@ class Order:
     paths: int
     prior: Literal["matched", "noise"]
     seed: int
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for orders whose results are equal."""
+        # The Gaussian score follows from the law, the exact one is the law; of learned ones each is its own.
+        score = self.model if self.score_name == "learned" else self.score_name
+        process = self.solver, self.grid, self.steps, self.paths, self.prior, self.seed
+        return self.target, self.schedule, score, process
 
 
 def make_order(target: Target, state: OneState, training: Learned) -> Order:

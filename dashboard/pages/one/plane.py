@@ -23,6 +23,7 @@ from dashboard.pages.one.equations import equations
 from dashboard.pages.one.order import Order, make_order
 from dashboard.pages.one.state import OneState
 from dashboard.pages.one.training import ScoreTraining
+from dashboard.shared import known, shared
 from dashboard.shell import Shell
 from dashboard.stage import Arrows, Band, Image, Line, Panel, Points, Scene, Stage
 
@@ -99,7 +100,9 @@ class PlaneTab:
             return
         self.stage.busy = True
         self._typeset = equations(order.target, order.schedule, order.solver)
-        self.live.submit(partial(_stages, order), at_once=partial(_preview, order))
+        key = "plane", order.key
+        stages = partial(shared, key, partial(_stages, order), passing=lambda result: not result[2])
+        self.live.submit(stages, at_once=lambda token: (known(key) or [_preview(order, token)])[-1])
 
     def order(self) -> Order:
         """What the state asks for; ValueError with a sentence where it cannot be."""
