@@ -139,10 +139,16 @@ HOME_CSS = f"""
 h1 {{ font: 650 30px/1.15 {FONT}; letter-spacing: -0.02em; margin: 10px 0 14px; text-wrap: balance; }}
 p {{ margin: 0 0 22px; color: var(--mui-palette-text-secondary); text-wrap: pretty; }}
 nav {{ display: grid; gap: 12px; }}
-nav a {{ display: block; padding: 14px 16px; border: 1px solid var(--mui-palette-divider); border-radius: 10px;
+nav a, a.story {{ display: block; padding: 14px 16px; border: 1px solid var(--mui-palette-divider); border-radius: 10px;
   background: var(--mui-palette-background-paper); color: inherit; text-decoration: none; }}
-nav a:hover {{ border-color: var(--mui-palette-primary-main); }}
-nav a:focus-visible {{ outline: 2px solid var(--mui-palette-primary-main); outline-offset: 2px; }}
+a.story {{ margin-bottom: 12px; background: var(--mui-palette-primary-main); border-color: transparent;
+  color: var(--mui-palette-primary-contrastText); }}
+a.story :is(b, span) {{ display: block; color: inherit; }}
+a.story b {{ font-size: 16px; font-weight: 650; }}
+a.story b::after {{ content: " →"; }}
+a.story span {{ font-size: 13.5px; line-height: 1.4; }}
+nav a:hover, a.story:hover {{ border-color: var(--mui-palette-text-primary); }}
+:is(nav a, a.story):focus-visible {{ outline: 2px solid var(--mui-palette-primary-main); outline-offset: 2px; }}
 nav b {{ display: block; font-size: 16px; font-weight: 650; color: var(--mui-palette-primary-main); }}
 nav b::after {{ content: " →"; }}
 nav span {{ font-size: 13.5px; line-height: 1.4; color: var(--mui-palette-text-secondary); }}

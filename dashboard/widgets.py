@@ -73,7 +73,7 @@ def switch(state: param.Parameterized, name: str, **options: Any) -> Any:
         "label": "",
         "description": _sentence(parameter.doc),
         "color": "primary",
-        "sx": {"& .MuiToggleButton-root": {"whiteSpace": "nowrap", "py": "4px", "fontSize": "13px"}},
+        "sx": {"& .MuiToggleButton-root": {"whiteSpace": "nowrap", "py": "4px", "fontSize": "0.8125rem"}},
     }
     return locks.apply(state, name, pmui.RadioButtonGroup.from_param(parameter, **look | options))
 

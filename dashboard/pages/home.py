@@ -11,6 +11,7 @@ from dashboard.pages import ROOMS
 from dashboard.pages.home_picture import field, scene
 from dashboard.shell import Content, Shell, page_link
 from dashboard.stage import Stage
+from dashboard.story.steps import STEPS, link
 
 TITLE = "A laboratory for diffusion and quantisation"
 TEXT = f"""
@@ -34,7 +35,7 @@ def build(shell: Shell) -> Content:
     )
 
     def write(*_: object) -> None:
-        words.object = TEXT + doors(shell.dark)
+        words.object = TEXT + door_to_the_story(shell.dark) + doors(shell.dark)
 
     shell.param.watch(write, "dark")
     write()
@@ -52,6 +53,15 @@ def build(shell: Shell) -> Content:
         styles={"padding": "14px 12px 10px 20px"},
     )
     return Content(TITLE, main=[frame])
+
+
+def door_to_the_story(dark: bool) -> str:
+    """The way into the story, for who has never seen any of this."""
+    address = html.escape(link(1, **({"theme": "dark"} if dark else {})))
+    return (
+        f'<a class="story" href="{address}"><b>Start the story</b>'
+        f"<span>{len(STEPS)} steps from noise to exactness, each with something to try.</span></a>"
+    )
 
 
 def doors(dark: bool) -> str:

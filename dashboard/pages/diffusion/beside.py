@@ -14,6 +14,7 @@ from core.diffusion.side_by_side import SideBySide, side_by_side_stages
 from core.jobs import Token
 from core.samplers.ensemble import Thermalisation
 from core.statistics.format import thousands
+from dashboard import style
 from dashboard.live import Live
 from dashboard.live import sentence as sentence_of
 from dashboard.pages.diffusion.beside_scene import CLOCKS, beside_scene
@@ -35,7 +36,7 @@ OWN = ("epsilon", "duration", "runs")
 LABELS = {"epsilon": "Langevin step ε", "duration": "Langevin steps", "runs": "Runs of the diffusion process"}
 QUICK = 16
 """Fields of the first picture."""
-HEIGHT = "clamp(430px, calc(100vh - 150px), 900px)"
+HEIGHT = style.picture_height("clamp(430px, calc(100vh - 150px), 900px)", above=46)
 
 
 class BesideState(param.Parameterized):
@@ -99,13 +100,13 @@ class BesideView:
     """One session's pair of processes."""
 
     def __init__(self, shell: Shell, state: DiffusionState) -> None:
-        self.state, self.own = state, BesideState()
+        self.shell, self.state, self.own = shell, state, BesideState()
         shell.sync(self.own, BESIDE_KEYS)
         self.own_widgets = controls(self.own, OWN, LABELS)
         self.controls = TabSidebar(shell, state, "Both processes", list(self.own_widgets.values()))
         self.sidebar = self.controls.cards
         self.stage = Stage(
-            height=None, sizing_mode="stretch_both", min_height=400, margin=(0, 4), dark=shell.param.dark,
+            height=None, sizing_mode="stretch_both", min_height=400, margin=(0, 4), dark=shell.param.dark, areas=shell.param.areas,
             label="Stochastic quantisation and diffusion side by side",
         )  # fmt: skip
         self.note = pn.pane.Alert("", alert_type="warning", visible=False, margin=(0, 10), sizing_mode="stretch_width")
@@ -151,6 +152,7 @@ class BesideView:
             self.stage, margin=0, sizing_mode="stretch_width", styles={"height": HEIGHT, "flex": "none"}
         )
         below = pn.Column(self.table, sizing_mode="stretch_width", margin=0, styles={"overflow-x": "auto"})
+        self.shell.aside(self.text, below)
         return pn.Column(self.note, top, picture, self.text, below, sizing_mode="stretch_width", margin=0)
 
     def _changed(self, *_: Any) -> None:

@@ -14,6 +14,7 @@ from core.diffusion.trust import TrustCheck
 from core.jobs import Token
 from core.samplers.ensemble import Thermalisation
 from core.statistics.format import thousands
+from dashboard import style
 from dashboard.live import Live, sentence
 from dashboard.pages.compare.link import compare_link
 from dashboard.pages.diffusion.action import Implied, implied
@@ -43,18 +44,18 @@ PICTURE_EVERY = 0.08
 """Seconds between pictures of thermalising chains."""
 PATIENCE = 0.5
 """Seconds without a picture of the present setting after which thermalising chains are shown."""
-HEIGHT = "max(430px, calc(100vh - 150px))"
+HEIGHT = style.picture_height("max(430px, calc(100vh - 150px))", above=46)
 
 
 class PlayView:
     """One session's runs, their stage and their table."""
 
     def __init__(self, shell: Shell, state: DiffusionState) -> None:
-        self.state = state
+        self.state, self.shell = state, shell
         self.controls = Sidebar(shell, state)
         self.sidebar = [*self.controls.cards, compare_link("fields")]
         self.stage = Stage(
-            height=None, sizing_mode="stretch_both", min_height=400, margin=(0, 4), dark=shell.param.dark,
+            height=None, sizing_mode="stretch_both", min_height=400, margin=(0, 4), dark=shell.param.dark, areas=shell.param.areas,
             label="A lattice field dissolves into noise and re-forms",
         )  # fmt: skip
         self.note = pn.pane.Alert("", alert_type="warning", visible=False, margin=(0, 10), sizing_mode="stretch_width")
@@ -120,6 +121,7 @@ class PlayView:
         below = pn.Column(
             self.table, self.correcting, sizing_mode="stretch_width", margin=0, styles={"overflow-x": "auto"}
         )
+        self.shell.aside(below, self.equation, self.text)
         items = self.note, top, picture, below, self.equation, self.text
         return pn.Column(*items, sizing_mode="stretch_width", margin=0)
 

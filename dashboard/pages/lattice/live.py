@@ -16,6 +16,7 @@ from core.samplers.algorithms import find
 from core.samplers.live_parameters import live_parameters, provisional_parameters
 from core.samplers.simulation import Frame, Simulation
 from core.theories.phi4 import Phi4
+from dashboard import style
 from dashboard.live import Live, sentence
 from dashboard.pages.compare.link import compare_link
 from dashboard.pages.lattice.health_card import HEIGHT as HEALTH_HEIGHT
@@ -35,7 +36,7 @@ SETTLE = 0.2
 """Seconds that the controls must rest before a step size is tuned."""
 SLOWNESS = 0.9
 """How much of the last colour scale is kept from picture to picture, so that colours do not flicker."""
-HEIGHT = f"max(440px, calc(100vh - {104 + HEALTH_HEIGHT}px))"
+HEIGHT = style.picture_height(f"max(440px, calc(100vh - {104 + HEALTH_HEIGHT}px))")
 METHOD = ("algorithm", "auto_step", "step_size", "flip", "fourier", "kind", "integrator", "overrelaxation")
 FIELDS = ("L", "chain_count", "start", "seed", "shown")
 
@@ -52,12 +53,12 @@ class LiveView:
     def __init__(self, shell: Shell, state: LatticeState) -> None:
         self.state = state
         dark = shell.param.dark
-        fill: dict[str, Any] = {"height": None, "sizing_mode": "stretch_both", "controls": False, "dark": dark}
+        fill: dict[str, Any] = {"height": None, "sizing_mode": "stretch_both", "controls": False, "dark": dark, "areas": shell.param.areas}
         self.field = Stage(
             label="The lattice field while it moves", paintable="field", min_height=300, margin=(0, 4), **fill
         )
         self.observables = Stage(label="Observables of the lattice field", min_height=300, margin=(0, 4), **fill)
-        text = {"font-size": "13.5px", "font-variant-numeric": "tabular-nums", "line-height": "1.4"}
+        text = {"font-size": "0.845rem", "font-variant-numeric": "tabular-nums", "line-height": "1.4"}
         self.line = LiveText(margin=(2, 10, 0, 10), sizing_mode="stretch_width", styles=text)
         self.numbers = LiveText(margin=(2, 8, 0, 8), sizing_mode="stretch_width", styles=text)
         self.method = LiveText(margin=(2, 14, 6, 14), sizing_mode="stretch_width", styles=text)
@@ -66,6 +67,7 @@ class LiveView:
         self.sidebar = [*self._sidebar(), compare_link("chains")]
         self.health = HealthWatch(shell)
         self.main = [self._layout(), self.health.card]
+        shell.aside(self.health.card)
         self.live = Live(self._deliver, self._fail)
         self._told = threading.Event()
         self._told.set()
