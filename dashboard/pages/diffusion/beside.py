@@ -106,8 +106,8 @@ class BesideView:
         self.controls = TabSidebar(shell, state, "Both processes", list(self.own_widgets.values()))
         self.sidebar = self.controls.cards
         self.stage = Stage(
-            height=None, sizing_mode="stretch_both", min_height=400, margin=(0, 4), dark=shell.param.dark, areas=shell.param.areas,
-            label="Stochastic quantisation and diffusion side by side",
+            height=None, sizing_mode="stretch_both", min_height=400, margin=(0, 4), dark=shell.param.dark,
+            areas=shell.param.areas, label="Stochastic quantisation and diffusion side by side",
         )  # fmt: skip
         self.note = pn.pane.Alert("", alert_type="warning", visible=False, margin=(0, 10), sizing_mode="stretch_width")
         self.text = pn.pane.Markdown("", margin=(4, 14), sizing_mode="stretch_width", css_classes=["beside-text"])

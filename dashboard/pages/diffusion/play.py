@@ -55,8 +55,8 @@ class PlayView:
         self.controls = Sidebar(shell, state)
         self.sidebar = [*self.controls.cards, compare_link("fields")]
         self.stage = Stage(
-            height=None, sizing_mode="stretch_both", min_height=400, margin=(0, 4), dark=shell.param.dark, areas=shell.param.areas,
-            label="A lattice field dissolves into noise and re-forms",
+            height=None, sizing_mode="stretch_both", min_height=400, margin=(0, 4), dark=shell.param.dark,
+            areas=shell.param.areas, label="A lattice field dissolves into noise and re-forms",
         )  # fmt: skip
         self.note = pn.pane.Alert("", alert_type="warning", visible=False, margin=(0, 10), sizing_mode="stretch_width")
         self.equation = pn.pane.LaTeX("", renderer="mathjax", margin=(12, 14, 4, 14), sizing_mode="stretch_width")

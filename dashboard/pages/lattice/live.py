@@ -53,7 +53,8 @@ class LiveView:
     def __init__(self, shell: Shell, state: LatticeState) -> None:
         self.state = state
         dark = shell.param.dark
-        fill: dict[str, Any] = {"height": None, "sizing_mode": "stretch_both", "controls": False, "dark": dark, "areas": shell.param.areas}
+        fill: dict[str, Any] = {"height": None, "sizing_mode": "stretch_both", "controls": False, "dark": dark}
+        fill["areas"] = shell.param.areas
         self.field = Stage(
             label="The lattice field while it moves", paintable="field", min_height=300, margin=(0, 4), **fill
         )
