@@ -101,7 +101,7 @@ class PlaneTab:
         self.stage.busy = True
         self._typeset = equations(order.target, order.schedule, order.solver)
         key = "plane", order.key
-        stages = partial(shared, key, partial(_stages, order), passing=lambda result: not result[2])
+        stages = partial(shared, key, partial(_stages, order), passing=_is_preview)
         self.live.submit(stages, at_once=lambda token: (known(key) or [_preview(order, token)])[-1])
 
     def order(self) -> Order:
@@ -127,6 +127,10 @@ class PlaneTab:
 
 Result = tuple[Scene, int, bool]
 """The picture, the paths in it, and whether it is the last."""
+
+
+def _is_preview(result: Result) -> bool:
+    return not result[2]
 
 
 def _preview(order: Order, token: Token) -> Result | None:
