@@ -48,7 +48,7 @@ class TrainView:
         self.save = _button("Save as …", "save")
         self.save_name = pmui.TextInput(
             label="Name in the library", size="small", width=240, margin=(10, 4, 4, 8), visible=False,
-            css_classes=["control-train-save-name"],
+            css_classes=["control-train-save-name"], description="Letters, digits, blanks and .,=+()_-",
         )  # fmt: skip
         self.save_now = _button("Save", "save-now", color="primary", visible=False)
         self.which = pmui.Select(
@@ -58,6 +58,7 @@ class TrainView:
             margin=(10, 8, 4, 8),
             visible=False,
             css_classes=["control-train-job"],
+            description="Which of the trainings on this server is shown.",
         )
         text = {"font-size": "13.5px", "line-height": "1.4", "font-variant-numeric": "tabular-nums"}
         self.line = pn.pane.HTML("", css_classes=["train-progress"], margin=(6, 12, 0, 12), styles=text)
@@ -295,7 +296,17 @@ class TrainView:
 
 def _button(label: str, name: str, **look: Any) -> pmui.Button:
     look = {"variant": "outlined", "size": "small", "margin": (10, 4, 4, 8)} | look
-    return pmui.Button(label=label, css_classes=[f"control-train-{name}"], **look)
+    return pmui.Button(label=label, css_classes=[f"control-train-{name}"], description=DOES[name], **look)
+
+
+DOES = {
+    "start": "Train a network on the server, with the settings on the left.",
+    "pause": "Hold the training, or let it go on.",
+    "stop": "End the training here and keep the network.",
+    "cancel": "End the training and throw the network away.",
+    "save": "Write the network into the library under a name.",
+    "save-now": "Write it now.",
+}
 
 
 EXPLANATION = """

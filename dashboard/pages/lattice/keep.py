@@ -51,10 +51,14 @@ class KeepView:
         self.shared = controls(state, list(SHARED), LABELS)
         self.widgets = controls(self.settings, list(NAMES), NAMES)
         small: dict[str, Any] = {"size": "small", "margin": (6, 4, 4, 8)}
-        self.make = pmui.Button(label="Make ensemble", css_classes=["control-keep-make"], color="primary", **small)
+        self.make = pmui.Button(
+            label="Make ensemble", css_classes=["control-keep-make"], color="primary",
+            description="Run the chains and write the configurations into the library.", **small,
+        )  # fmt: skip
         self.cancel = pmui.Button(
-            label="Cancel", css_classes=["control-keep-cancel"], variant="outlined", disabled=True, **small
-        )
+            label="Cancel", css_classes=["control-keep-cancel"], variant="outlined", disabled=True,
+            description="Stop here; the run can be taken up again later.", **small,
+        )  # fmt: skip
         text = {"font-size": "13.5px", "line-height": "1.4", "font-variant-numeric": "tabular-nums"}
         self.line = pn.pane.HTML("", css_classes=["keep-progress"], margin=(11, 8), styles=text)
         self.bar = pmui.LinearProgress(value=0, margin=(0, 12), sizing_mode="stretch_width", visible=False)

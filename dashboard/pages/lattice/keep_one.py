@@ -218,4 +218,13 @@ class OneEnsemble:
 
 def _button(label: str, name: str, **look: Any) -> pmui.Button:
     look = {"variant": "outlined", "size": "small", "margin": (6, 4, 4, 4)} | look
-    return pmui.Button(label=label, css_classes=[f"control-keep-{name}"], **look)
+    return pmui.Button(label=label, css_classes=[f"control-keep-{name}"], description=DOES[name], **look)
+
+
+DOES = {
+    "measure": "Compute all observables of this ensemble, with errors and autocorrelation times.",
+    "resume": "Finish the run where it was interrupted, with the same chains.",
+    "delete": "Delete this ensemble; asks once more.",
+    "sure": "Delete it now.",
+    "keep": "Do not delete it.",
+}

@@ -362,5 +362,16 @@ class LiveView:
 
 
 def _button(label: str, name: str, **look: Any) -> pmui.Button:
-    """Without a tooltip: it would lie over the next button."""
-    return pmui.Button(label=label, css_classes=[f"control-live-{name}"], size="small", margin=(6, 4, 4, 8), **look)
+    """The tooltip comes late: it lies over the next button."""
+    return pmui.Button(
+        label=label, css_classes=[f"control-live-{name}"], size="small", margin=(6, 4, 4, 8), description=DOES[name],
+        description_delay=1500, **look,
+    )  # fmt: skip
+
+
+DOES = {
+    "run": "Hold the chains, or let them go on.",
+    "single": "One update of all chains, while they are held.",
+    "again": "New fields from the chosen start.",
+    "forget": "Statistics begin anew; the fields stay.",
+}
