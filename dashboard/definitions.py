@@ -111,6 +111,26 @@ DEFINITIONS: tuple[Definition, ...] = (
         "inverse correlation length.",
     ),
     Definition(
+        "Walls",
+        r"^walls",
+        "Fraction of configurations with a domain wall between regions of opposite sign; in equilibrium there are few.",
+    ),
+    Definition(
+        "Link term Σ_μ φ φ_μ",
+        r"^Σμ|^Σ_μ",
+        "Sum over the directions of the product of the field at neighbouring sites: what κ multiplies in the action.",
+    ),
+    Definition(
+        "V⟨M²⟩",
+        r"^V⟨M",
+        "Volume times the mean square of the magnetisation: the susceptibility of the symmetric phase.",
+    ),
+    Definition(
+        "Schwinger–Dyson",
+        r"schwinger",
+        "⟨φ ∂S/∂φ⟩ at a site, which is exactly 1 in equilibrium: a check that needs no other run.",
+    ),
+    Definition(
         "Structure factor",
         r"structure factor",
         "⟨|φ_p|²⟩/V: the strength of the fluctuations of momentum p.",

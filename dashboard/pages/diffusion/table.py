@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from core.diffusion.trust import TrustCheck
 from core.statistics.format import MINUS, thousands, with_error
+from dashboard.definitions import explained
 from dashboard.pages.diffusion.rows import Row
 
 COLUMNS = {
@@ -43,8 +44,8 @@ def table_html(rows: Sequence[Row], check: TrustCheck | None = None) -> str:
         cells = "".join(_value(row, name) for name in COLUMNS)
         body.append(f"<tr><th scope=row>{html.escape(row.title)}</th>{cells}{_costs(row)}{_weights(row, check)}</tr>")
     remarks = [f"<p>{html.escape(row.remark)}</p>" for row in rows if row.remark]
-    heads = "".join(f"<th>{title}</th>" for title in COLUMNS.values())
-    heads += "<th>cost</th><th>acceptance</th>"
+    heads = "".join(f"<th scope=col>{title}</th>" for title in COLUMNS.values())
+    heads += "<th scope=col>cost</th><th scope=col>acceptance</th>"
     made = max((row.configurations for row in rows[1:]), default=0)
     caption = (
         f"{thousands(rows[0].configurations)} configurations of data, {thousands(made)} made of noise in each row. "
@@ -53,7 +54,7 @@ def table_html(rows: Sequence[Row], check: TrustCheck | None = None) -> str:
         "Metropolis with the weights of whole paths, with their effective sample size ESS (0 … 1)."
     )
     return (
-        f"<table class=talk><caption>{caption}</caption><thead><tr><th></th>{heads}</tr></thead>"
+        f"<table class=talk><caption>{caption}</caption><thead><tr><th></th>{explained(heads)}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table>{''.join(remarks)}"
     )
 
