@@ -48,6 +48,12 @@ ROOMS: dict[str, Room] = {
             "Two runs side by side with the same noise and one play position: VE and VP, exact and learned, κ and κ′.",
             "dashboard.pages.compare",
         ),
+        Room(
+            "library",
+            "Library",
+            "Ensembles, models and the history of runs: search, compare, import and export.",
+            "dashboard.pages.library",
+        ),
     )
 }
 

@@ -27,15 +27,15 @@ INSIDE = 0.995
 
 def training_scene(job: Job) -> Scene:
     """Loss curves on the left; on the right what the network makes now, above real fields."""
-    panels = [_loss(job)]
+    panels = [loss_panel(job.history, job.progress.seconds)]
     if job.pictures is None:
         return Scene(positions=[0.0], panels=panels)
     panels += _fields(job.pictures)
     return Scene(positions=[0.0], panels=panels, columns="3fr 2fr", rows="1fr 1fr", areas=["loss made", "loss real"])
 
 
-def _loss(job: Job) -> Panel:
-    history = job.history
+def loss_panel(history: Sequence[Validation], passed: float = 0.0) -> Panel:
+    """The loss above the baseline, band by band, over the time of training, of which ``passed`` seconds are over."""
     edges = history[0].edges if history else []
     bands = list(pairwise(edges))
     seconds = np.array([point.seconds for point in history])
@@ -46,7 +46,7 @@ def _loss(job: Job) -> Panel:
         series.append(Line(seconds, excess[:, i], label, COLOURS[i % len(COLOURS)], width=1.8))
     if len(history) < 2:
         series = series[:1]
-    end = max(float(seconds[-1]) if len(seconds) else 0.0, job.progress.seconds, 1.0)
+    end = max(float(seconds[-1]) if len(seconds) else 0.0, passed, 1.0)
     minutes = end > 180
     linear = _threshold(history)
     if minutes:

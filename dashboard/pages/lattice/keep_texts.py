@@ -82,10 +82,11 @@ def _sampled(reader: EnsembleReader, plan: Plan) -> list[str]:
 
 
 def _generated(reader: EnsembleReader) -> list[str]:
-    """What is known of the work of a diffusion model."""
+    """What is known of the work of a diffusion model, or of raw fields."""
     origin = Origin.of(reader)
-    assert origin is not None
     what = f"{thousands(reader.configs)} independent configurations" if reader.independent else _chains(reader)
+    if origin is None:  # raw fields that were imported
+        return [f"{what}."]
     parts = [f"{what}, seed {origin.seed}.", origin.sentence()]
     if math.isfinite(origin.ess):
         parts.append(f"Effective sample size {origin.ess:.2g} of 1.")
