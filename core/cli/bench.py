@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from core.cli import bench_cost, bench_sample, bench_train
+from core.cli import bench_cost, bench_sample, bench_solvers, bench_train
 from core.cli.arguments import warn, whole_number
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def add_to(commands) -> None:
     )
     kinds = parser.add_subparsers(title="what is measured", metavar="WHAT", required=True)
     _add_hmc(kinds)
-    for kind in (bench_train, bench_sample, bench_cost):
+    for kind in (bench_train, bench_sample, bench_solvers, bench_cost):
         kind.add_to(kinds)
 
 
