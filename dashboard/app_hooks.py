@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from typing import Any
@@ -38,6 +39,19 @@ def on_server_loaded(server_context: Any) -> None:
     home_picture.field()
     home_picture.scene(with_field=False)
     request_pool().submit(_first_fields)
+    request_pool().submit(_keep_what_is_loaded, server_context)
+
+
+def _keep_what_is_loaded(server_context: Any) -> None:
+    """Take the half a million objects of the libraries out of the search for garbage, which would stop all pictures
+    for half a second; and search less often, for a page alone makes twenty thousand."""
+    import dashboard.pages.lattice.live
+    import dashboard.pages.one  # noqa: F401
+
+    if not server_context.sessions:
+        gc.collect()
+        gc.freeze()
+    gc.set_threshold(20_000, 20, 10)
 
 
 def _first_fields() -> None:

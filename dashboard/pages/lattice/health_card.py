@@ -65,10 +65,12 @@ class HealthWatch:
         self._reversibility: float | None = None
         shell.on_close(self._live.close)
 
-    def look(self, simulation: Simulation) -> None:
-        """Look, unless that was just done or the last look is still being worked out; in any thread."""
+    def look(self, simulation: Simulation, slowness: float = 1.0) -> None:
+        """Look, unless that was just done or the last look is still being worked out; in any thread.
+
+        ``slowness`` stretches the pause between looks."""
         now = time.monotonic()
-        if self._busy or now - self._looked < EVERY:
+        if self._busy or now - self._looked < EVERY * slowness:
             return
         self._looked = now
         seen = signs(simulation)

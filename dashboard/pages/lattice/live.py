@@ -37,14 +37,21 @@ SETTLE = 0.2
 SLOWNESS = 0.9
 """How much of the last colour scale is kept from picture to picture, so that colours do not flicker."""
 HEIGHT = style.picture_height(f"max(440px, calc(100vh - {104 + HEALTH_HEIGHT}px))")
+_tuner = threading.Lock()
 METHOD = ("algorithm", "auto_step", "step_size", "flip", "fourier", "kind", "integrator", "overrelaxation")
 FIELDS = ("L", "chain_count", "start", "seed", "shown")
 
 
-@lru_cache(maxsize=256)
-def _tuned(name: str, theory: Phi4, given: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
-    """Parameters are the same for all sessions, and tuned once."""
+@lru_cache(maxsize=1024)
+def _known(name: str, theory: Phi4, given: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
     return live_parameters(name, theory, **dict(given))
+
+
+def _tuned(name: str, theory: Phi4, given: tuple[tuple[str, Any], ...], token: Token) -> dict[str, Any]:
+    """Parameters are the same for all sessions, and tuned once; one after the other, for pictures come first."""
+    with _tuner:
+        token.check()
+        return _known(name, theory, given)
 
 
 class LiveView:
@@ -287,7 +294,7 @@ class LiveView:
     def _tuning(self, name: str, theory: Phi4, given: dict[str, Any], token: Token) -> Iterator[Any]:
         time.sleep(SETTLE)
         token.check()
-        yield name, theory, given, _tuned(name, theory, tuple(sorted(given.items())))
+        yield name, theory, given, _tuned(name, theory, tuple(sorted(given.items())), token)
 
     def _deliver(self, result: tuple[str, Phi4, dict[str, Any], dict[str, Any]]) -> None:
         name, theory, given, parameters = result
@@ -326,7 +333,7 @@ class LiveView:
         if simulation is None or runner is None or not frame.since or steered:
             self._tell(frame, "")
             return
-        self.health.look(simulation)
+        self.health.look(simulation, runner.slowness)
         paused = runner.paused
         unit = updates(frame.algorithm)
         if paused or now - self._curves > CURVES_EVERY * runner.slowness:

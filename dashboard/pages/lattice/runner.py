@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
 
 from core.contracts import Cancelled
+from core.devices import cores
 from core.jobs import Token
 from core.samplers.simulation import Frame, Simulation
+from dashboard.pages.lattice.lanes import Lanes
 
 PICTURES = 25
 """Pictures a second, at most."""
+LEAST = 12
+"""Pictures a second that long blocks leave everybody."""
+TOGETHER = 360
+"""Pictures a second of all runs together, at most: beyond it controls wait for pictures."""
 BUSY = 0.06
 """Seconds that a block may compute, so that commands and pictures do not wait long."""
+BRIEF = 0.004
+"""Seconds that a block may compute however many runs there are."""
 MEASURE_EVERY = 0.2
 """Seconds between measurements of what costs more than a step of a fast algorithm."""
 REST = 0.5
@@ -23,12 +30,12 @@ BREATH = 0.002
 """Seconds that even the fastest run leaves to others after every block."""
 LAG = 1.0
 """Seconds that a run waits, at most, for a viewer who has not yet seen its last pictures."""
-LANES = max(1, (os.cpu_count() or 1) - 2)
+LANES = max(1, cores() - 2)
 """Runs that compute at the same time. More would not be faster: they would take turns with the interpreter's lock, and
 keep it from the server's loop, which needs it many times a picture."""
 MOST = 8.0
 """Largest `Runner.slowness`."""
-_lane = threading.BoundedSemaphore(LANES)
+_lanes = Lanes(LANES)
 _moving: set[Runner] = set()
 
 
@@ -36,8 +43,9 @@ class Runner:
     """Calls ``show(frame)`` after every block, in a thread of its own.
 
     ``simulation`` may be replaced at any time. It rests while ``watched()`` is False, while it is hidden, and, but for
-    commands, while it is paused. Where there are many runs all get slower together: before every block each calls
-    ``wait(seconds)``, which returns early once its viewer can take another picture.
+    commands, while it is paused. Where there are many runs all get slower together, with equal shares of the time
+    whatever their speeds: before every block each calls ``wait(seconds)``, which returns early once its viewer can take
+    another picture, and waits for its turn.
     """
 
     def __init__(
@@ -107,7 +115,7 @@ class Runner:
                 _moving.add(self)
                 if len(_moving) > LANES:
                     self._wait(LAG)
-                with _lane:
+                with _lanes.turn(self):
                     delay = self._block(token)
                 self._rest(delay)
         except Cancelled:
@@ -122,8 +130,9 @@ class Runner:
         """Advance and show; the seconds that are left until the next block is due."""
         began = time.monotonic()
         simulation = self.simulation
-        period = 1 / min(self.speed, PICTURES)
-        took = min(MOST, max(1.0, (began - self._began) / period))
+        asked = 1 / min(self.speed, PICTURES)
+        period = max(asked, len(_moving) / TOGETHER)
+        took = min(MOST, max(1.0, (began - self._began) / asked))
         self._began = began
         self.slowness += 0.1 * (took - self.slowness)
         updates = max(1, round(self.speed * period))
@@ -144,8 +153,9 @@ class Runner:
 
     @staticmethod
     def _within(simulation: Simulation, updates: int, measure: bool, token: Token) -> Frame:
-        """Up to ``updates``, as many as the time allows."""
-        end = time.monotonic() + BUSY
+        """Up to ``updates``, as many as the time allows: a share of the lanes if there are many runs."""
+        share = LANES / max(1, len(_moving)) / LEAST
+        end = time.monotonic() + min(BUSY, max(BRIEF, share))
         frame = simulation.advance(0, measure=False, token=token)
         left, batch = updates, 1
         while left > 0 and not frame.problem and time.monotonic() < end:
