@@ -9,16 +9,19 @@ from dashboard.pages.diffusion import ensembles
 from dashboard.pages.diffusion.play import PlayView
 from dashboard.pages.diffusion.view import DiffusionView
 from dashboard.pages.one.view import OneView
+from dashboard.shared import results
 from dashboard.shell import Shell
 
 PATIENCE = 60.0  # seconds that a picture may take on a busy machine
 
 
 @pytest.fixture(autouse=True)
-def _no_ensembles_yet():
+def _nothing_kept_yet():
     ensembles._kept.clear()
+    results().clear()
     yield
     ensembles._kept.clear()
+    results().clear()
 
 
 @pytest.fixture
