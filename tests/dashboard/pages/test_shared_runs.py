@@ -68,8 +68,8 @@ def test_what_the_result_depends_on_is_in_the_key(sessions):
     keys = [tab._key(tab.order(), False)]
     for changes in (
         {"seed": 5}, {"paths": 3000}, {"steps": 70}, {"solver": "heun"}, {"grid": "karras"}, {"prior": "noise"},
-        {"score": "gaussian"}, {"score": "learned"}, {"schedule": "vp"}, {"sigma": 12.0}, {"target": "quartic", "score": "exact"},
-        {"coupling": 0.5},
+        {"score": "gaussian"}, {"score": "learned"}, {"schedule": "vp"}, {"sigma": 12.0},
+        {"target": "quartic", "score": "exact"}, {"coupling": 0.5},
     ):  # fmt: skip
         view.state.param.update(**changes)
         keys.append(tab._key(tab.order(), False))
