@@ -23,10 +23,11 @@ from dashboard.pages.diffusion.library import Stored, StoredEnsemble
 from dashboard.pages.diffusion.outcome import Outcome
 from dashboard.pages.diffusion.rows import Row
 from dashboard.pages.diffusion.scene import run_scene, thermalising_scene
+from dashboard.pages.diffusion.shared_work import shared_work
 from dashboard.pages.diffusion.sidebar import Sidebar
 from dashboard.pages.diffusion.state import DiffusionState
 from dashboard.pages.diffusion.table import TABLE_CSS, table_html
-from dashboard.pages.diffusion.work import Correcting, Event, source, work
+from dashboard.pages.diffusion.work import Correcting, Event, source
 from dashboard.pages.one.equations import equations
 from dashboard.shell import Shell
 from dashboard.stage import Scene, Stage
@@ -157,7 +158,7 @@ class PlayView:
             if not token.cancelled:
                 self.live.soon(self._deliver, (found, None))
 
-        for event in work(state, origin, token, report):
+        for event in shared_work(state, origin, token, report):
             if isinstance(event, Thermalisation):
                 now = time.monotonic()
                 if now - last < PICTURE_EVERY or now - began < PATIENCE:

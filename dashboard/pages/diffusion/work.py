@@ -15,6 +15,7 @@ from core.diffusion.field_score import FieldScore
 from core.diffusion.field_source import refitted
 from core.diffusion.trust import TrustCheck, trust_check
 from core.jobs import Token
+from core.limits import limits
 from core.noise import Noise
 from core.samplers.ensemble import Thermalisation
 from core.statistics.format import thousands
@@ -46,7 +47,16 @@ Event = Thermalisation | Outcome | list[Row] | TrustCheck | Correcting | str
 
 
 def source(state: DiffusionState) -> Request | Stored:
-    """Where the data come from; ValueError or OSError with a sentence where they cannot."""
+    """Where the data come from; ValueError or OSError with a sentence where they cannot, and for a run that is more
+    than a visitor may ask for (`core.limits`)."""
+    limits().check("configurations", max(int(state.paths), int(state.configurations)))  # type: ignore[arg-type]
+    origin = _origin(state)
+    limits().check("lattice_side", max(origin.theory.event))
+    limits().check("field_steps", int(state.paths) * origin.theory.volume * int(state.steps))  # type: ignore[arg-type]
+    return origin
+
+
+def _origin(state: DiffusionState) -> Request | Stored:
     if state.ensemble:
         return stored(str(state.ensemble))
     numbers = (int(getattr(state, name)) for name in ("configurations", "sweeps", "seed"))
