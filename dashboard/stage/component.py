@@ -11,6 +11,7 @@ from panel.io.state import set_curdoc
 from panel.models.esm import DataEvent
 
 from dashboard.stage.channel import ABSENCE, CREDIT
+from dashboard.stage.messages import check_message, stroke
 from dashboard.stage.scene import Scene
 from dashboard.stage.streamed import JS, Streamed, module
 
@@ -175,10 +176,11 @@ class Stage(Streamed):
     def _handle_msg(self, data: Any) -> None:
         """From the browser: {"drawn": serial} after a streamed scene, {"ready": true} from a view that needs a whole
         one, as a message, {"paint": [[x, y], …], "begins": bool} from the brush, {"export": number, …} for a file."""
+        data = check_message(data)
         if "paint" in data:
-            points = [(float(x), float(y)) for x, y in data["paint"]]
+            points = stroke(data)
             for painter in self._painters:
-                painter(points, bool(data["begins"]))
+                painter(points, data["begins"])
             return
         if "export" in data:
             from dashboard.export.answer import answer
@@ -188,7 +190,7 @@ class Stage(Streamed):
         with self._lock:
             self._heard, self._channel = time.monotonic(), None  # whoever writes here has no other socket
             if "drawn" in data:
-                self._acknowledged = max(self._acknowledged, int(data["drawn"]))
+                self._acknowledged = max(self._acknowledged, data["drawn"])
             elif "ready" in data and self._streamed is not None:
                 self._acknowledged, self._waiting = self._sent, self._waiting or self._streamed
                 self._form = b""
