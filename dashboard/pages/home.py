@@ -60,7 +60,7 @@ def door_to_the_story(dark: bool) -> str:
     address = html.escape(link(1, **({"theme": "dark"} if dark else {})))
     return (
         f'<a class="story" href="{address}"><b>Start the story</b>'
-        f"<span>{len(STEPS)} steps from noise to exactness, each with something to try.</span></a>"
+        f"<span>From noise to exactness in {len(STEPS)} steps, each with something to try.</span></a>"
     )
 
 
