@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from core.theories.base import Target
 
-ONE_DIMENSION = ("two-peak", "double-well", "quartic", "mixture")
+ONE_DIMENSION = ("two-peak", "double-well", "quartic", "mixture", "formula")
 TWO_DIMENSIONS = ("three-peak", "circle", "spiral", "line")
 
 
@@ -58,11 +58,24 @@ def numbers(text: str) -> list[float]:
 
 
 def add_target(parser: argparse.ArgumentParser, choices: tuple[str, ...]) -> None:
-    """Add the target, one of ``choices``, and the components of a mixture."""
+    """Add the target, one of ``choices``, and the parameters of those that have some."""
     parser.add_argument("target", metavar="TARGET", choices=choices, help=f"one of {', '.join(choices)}")
     group = parser.add_argument_group("components of a mixture (numbers, separated by blanks or commas)")
     for name, what in (("means", "means"), ("stds", "standard deviations"), ("weights", "weights, of any sum")):
         group.add_argument(f"--{name}", metavar="X", nargs="+", type=numbers, help=f"its {what}")
+    others = parser.add_argument_group("parameters of other targets (default those of the preset)")
+    others.add_argument("--mu2", type=number, metavar="μ²", help="of S = ½ μ² x² + g x⁴/4! (double-well, quartic)")
+    others.add_argument("--coupling", type=number, metavar="g", help="of S = ½ μ² x² + g x⁴/4!")
+    others.add_argument("--formula", metavar="S(x)", help="the action of the target formula, such as 'x^4/4 - x^2'")
+    if set(choices) & set(TWO_DIMENSIONS):
+        others.add_argument("--thickness", type=number, metavar="X", help="width of the data around a curve")
+
+
+PARAMETERS = {
+    "mu2": ("mu2", ("double-well", "quartic")), "coupling": ("g", ("double-well", "quartic")),
+    "formula": ("text", ("formula",)), "thickness": ("thickness", ("circle", "spiral", "line")),
+}  # fmt: skip
+"""Options of single numbers and texts: what the target calls them, and which targets have them."""
 
 
 def make(arguments: argparse.Namespace) -> Target:
@@ -78,6 +91,12 @@ def make(arguments: argparse.Namespace) -> Target:
         if missing:
             raise ValueError(f"a mixture of your own needs {' and '.join(missing)} too")
         given.setdefault("weights", (1.0,) * len(given["means"]))
+    for option, (name, targets) in PARAMETERS.items():
+        value = getattr(arguments, option, None)
+        if value is not None and arguments.target not in targets:
+            raise ValueError(f"--{option} belongs to {' and '.join(targets)}, but the target is {arguments.target}")
+        if value is not None:
+            given[name] = value
     return make_target(arguments.target, **given)
 
 

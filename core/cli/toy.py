@@ -12,10 +12,11 @@ from core.cli.arguments import ONE_DIMENSION, add_target, make, positive, seed, 
 if TYPE_CHECKING:
     from core.contracts import ScoreModel
     from core.diffusion.run import BackwardRun
+    from core.schedule import Schedule
     from core.theories.base import Target
 
 # The names are spelled out here because asking the engine for them would import torch.
-SCHEDULES = ("ve", "vp", "vp-linear", "cosine")
+SCHEDULES = ("ve", "vp", "vp-linear", "cosine", "drawn")
 GRIDS = ("uniform", "log", "variance", "karras", "log-sigma")
 SOLVERS = ("euler", "heun", "flow", "ancestral", "pc", "multistep")
 PRIORS = ("matched", "noise")
@@ -47,6 +48,10 @@ def add_to(commands) -> None:
     process.add_argument(
         "--sigma", type=positive, metavar="σ", help=f"base of g = σ^t, for ve and vp (default {DEFAULT_SIGMA:g})"
     )
+    process.add_argument("--beta-min", type=positive, metavar="β", help="g² at the start, for vp-linear (default 0.1)")
+    process.add_argument("--beta-max", type=positive, metavar="β", help="g² at the end, for vp-linear (default 20)")
+    process.add_argument("--points", type=_points, metavar="T:G,…", help="of the drawn one, such as 0:1,0.5:3,1:10")
+    process.add_argument("--keep-variance", action="store_true", help="k = g² in the drawn one; without it k = 0")
     process.add_argument("--score", default="exact", metavar="exact|gaussian|FILE", help="score (default exact)")
     process.add_argument("--prior", choices=PRIORS, default="matched", help="start of the process (default matched)")
     numerics = parser.add_argument_group("numerics")
@@ -65,14 +70,11 @@ def add_to(commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments ask for; returns the exit status. Raises ValueError for arguments that do not fit."""
     from core.diffusion.run import run_backward
-    from core.schedule import make_schedule
 
     target = make(arguments)
-    if arguments.sigma is not None and arguments.schedule not in ("ve", "vp"):
-        raise ValueError(f"--sigma belongs to the schedules ve and vp, but the schedule is {arguments.schedule}")
     result = run_backward(
         target,
-        make_schedule(arguments.schedule, DEFAULT_SIGMA if arguments.sigma is None else arguments.sigma),
+        _schedule(arguments),
         _score(arguments.score, target),
         solver=arguments.solver,
         grid=arguments.grid,
@@ -93,6 +95,42 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _print_table(arguments, cumulants, result.seconds)
     return 0
+
+
+OWN = {
+    "sigma": ("ve", "vp"), "beta_min": ("vp-linear",), "beta_max": ("vp-linear",), "points": ("drawn",),
+    "keep_variance": ("drawn",),
+}  # fmt: skip
+"""Options of schedules, and which of them have one."""
+
+
+def _schedule(arguments: argparse.Namespace) -> Schedule:
+    from core.schedule import LinearVP, Tabulated, make_schedule
+
+    name = arguments.schedule
+    for option, schedules in OWN.items():
+        if getattr(arguments, option) not in (None, False) and name not in schedules:
+            flag = option.replace("_", "-")
+            raise ValueError(
+                f"--{flag} belongs to the schedule{'s' * (len(schedules) > 1)} {' and '.join(schedules)}, but the "
+                f"schedule is {name}"
+            )
+    if name == "drawn":
+        if arguments.points is None:
+            raise ValueError("a drawn schedule needs its --points, such as 0:1,0.5:3,1:10")
+        times, values = zip(*arguments.points, strict=True)
+        return Tabulated(times, values, arguments.keep_variance)
+    if name == "vp-linear":
+        given = {n: getattr(arguments, n) for n in ("beta_min", "beta_max") if getattr(arguments, n) is not None}
+        return LinearVP(**given)
+    return make_schedule(name, DEFAULT_SIGMA if arguments.sigma is None else arguments.sigma)
+
+
+def _points(text: str) -> list[tuple[float, float]]:
+    try:
+        return [(float(t), float(g)) for t, g in (word.split(":") for word in text.split(","))]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be times and strengths such as 0:1,0.5:3,1:10, got {text!r}") from None
 
 
 def _score(name: str, target: Target) -> ScoreModel | None:

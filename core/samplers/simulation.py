@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -33,6 +33,10 @@ from core.statistics.running import RunningStatistics
 from core.theories.phi4 import Phi4
 
 Tensor = torch.Tensor
+R = TypeVar("R")
+
+DEEDS = 300
+"""Commands that are remembered; where there are more, none are."""
 
 TIMED = 50
 """Blocks over which the rate is averaged."""
@@ -68,6 +72,14 @@ class Frame:
     reset: str
 
 
+class Deed(NamedTuple):
+    """A command that was carried out: after how many updates, the method and its arguments."""
+
+    updates: int
+    name: str
+    arguments: dict[str, Any]
+
+
 class Simulation:
     """Chains of φ⁴ in two dimensions under one algorithm at a time, with the statistics since the last change."""
 
@@ -87,7 +99,13 @@ class Simulation:
         """
         _require_square(theory)
         self.noise = Noise(seed).of("simulation")
-        self._commands: list[Callable[[], None]] = []
+        self._commands: list[tuple[Callable[[], None], str, dict[str, Any]]] = []
+        self.begun: dict[str, Any] = {
+            "theory": theory, "algorithm": algorithm, "parameters": dict(parameters), "chains": chains, "start": start,
+            "seed": seed,
+        }  # fmt: skip
+        self.deeds: list[Deed] | None = []
+        """What was done since, for who wants to do it again (`between` two blocks); None where it cannot be done."""
         self._queue, self._running = threading.Lock(), threading.Lock()
         self._starts = self._strokes = 0
         self._covered = np.zeros(theory.event, dtype=bool)
@@ -125,7 +143,7 @@ class Simulation:
                 self._warm()
             self._begin("new couplings" if theory is not None else "new algorithm" if algorithm else "new step size")
 
-        self._order(command)
+        self._order(command, "steer", theory=theory, algorithm=algorithm, parameters=parameters)
 
     def restart(
         self,
@@ -155,7 +173,8 @@ class Simulation:
             self._warm()
             self._begin("new fields")
 
-        self._order(command)
+        given = {"theory": theory, "chains": chains, "algorithm": algorithm, "parameters": parameters}
+        self._order(command, "restart", start=start, **given)
 
     def paint(
         self,
@@ -187,11 +206,12 @@ class Simulation:
             self._warm()
             self._begin("a stroke")
 
-        self._order(command)
+        given = {"points": points, "radius": radius, "chain": chain, "begins": begins}
+        self._order(command, "paint", brush=brush, **given)
 
     def forget(self) -> None:
         """Begin the statistics anew."""
-        self._order(lambda: self._begin("asked to forget"))
+        self._order(lambda: self._begin("asked to forget"), "forget")
 
     def advance(self, updates: int, measure: bool = True, token: Token | None = None) -> Frame:
         """Carry out the waiting commands, then take ``updates`` steps of every chain (0 only carries out commands).
@@ -219,8 +239,12 @@ class Simulation:
 
     def observe(self, look: Callable[[RunningStatistics], Any]) -> Any:
         """``look(statistics)`` between two blocks, for another thread than the one that advances."""
+        return self.between(lambda: look(self.statistics))
+
+    def between(self, look: Callable[[], R]) -> R:
+        """``look()`` between two blocks, for another thread than the one that advances."""
         with self._running:
-            return look(self.statistics)
+            return look()
 
     @property
     def state(self) -> Any:
@@ -230,6 +254,11 @@ class Simulation:
     def _warm(self) -> None:
         """Put a warm-up before what comes."""
         self._warming = WARM_UP if self._algorithm.name in WHOLE_FIELD else 0
+
+    @property
+    def theory(self) -> Phi4:
+        """The theory in use."""
+        return self._theory
 
     @property
     def algorithm(self) -> str:
@@ -250,6 +279,7 @@ class Simulation:
         except FloatingPointError as error:
             text = str(error)
             self._problem = text[:1].upper() + text[1:] + ". The field is shown as it was before."
+            self.deeds = None  # what comes back depends on the blocks
             self._replace(self._algorithm, self._theory, self._parameters, self._good, self._state.count)
             return
         self._state = new
@@ -268,14 +298,17 @@ class Simulation:
         self._last = float("nan"), float("nan")
         self.statistics.add(walker.x)
 
-    def _order(self, command: Callable[[], None]) -> None:
+    def _order(self, command: Callable[[], None], name: str, **arguments: Any) -> None:
         with self._queue:
-            self._commands.append(command)
+            self._commands.append((command, name, arguments))
 
     def _obey(self) -> None:
         with self._queue:
             waiting, self._commands = self._commands, []
-        for command in waiting:
+        for command, name, arguments in waiting:
+            if self.deeds is not None:
+                self.deeds.append(Deed(self._state.count, name, arguments))
+                self.deeds = self.deeds if len(self.deeds) <= DEEDS else None
             try:
                 command()
             except ValueError as error:

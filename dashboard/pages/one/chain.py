@@ -12,7 +12,7 @@ import torch
 
 from core.jobs import Token
 from core.noise import Noise
-from core.samplers import langevin, mala
+from core.samplers import langevin, mala, strengths
 from core.samplers.driver import frames
 from core.samplers.step_size import mean_square
 from core.statistics.autocorrelation import Autocorrelation, integrated_time
@@ -21,8 +21,8 @@ from dashboard.pages.one.state import OneState
 
 STRENGTHS: dict[str, Callable[[float], float] | None] = {
     "constant": None,
-    "growing": lambda t: 2**0.5 * (0.5 + 0.5 * min(t / 5, 3.0)),
-    "falling": lambda t: 2**0.5 * (0.5 + 1.5 / (1 + t / 5)),
+    "growing": strengths.growing,
+    "falling": strengths.falling,
 }
 LINES = 5  # trajectories in the picture
 WINDOW = 400  # steps of them
@@ -73,6 +73,8 @@ class Chain:
         default_factory=lambda: {name: deque(maxlen=SERIES_STEPS) for name in OBSERVABLES}
     )
     every: int = 1
+    reached: tuple[int, int] = (0, 0)
+    """Steps taken, and how many of them the statistics come from; both of the same moment."""
 
     def advance(self, token: Token) -> None:
         """Take ``batch`` steps and add what happened."""
@@ -97,6 +99,12 @@ class Chain:
             for name, kept in self.series.items():
                 kept.extend(frame.series[name][:SERIES_CHAINS].T)
             self.counts = self.counts + np.histogram(self.state.x.numpy(), self.edges)[0]
+        self.reached = self.state.count, len(self.series["x2"])
+
+    @property
+    def start(self) -> float:
+        """Where the chains begin: far out on one side, so that one sees them thermalise."""
+        return float(self.target.window()[0][1])
 
     @property
     def pace(self) -> float:
@@ -112,7 +120,7 @@ class Chain:
 
 
 def make_chain(state: OneState) -> Chain:
-    """The chain that the state asks for, started far out on one side so that one sees it thermalise."""
+    """The chain that the state asks for, see ``Chain.start``."""
     target = state.make_target()
     low, high = target.window()[0]
     x = torch.full((int(state.chains), 1), float(high), dtype=torch.float64)  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from dashboard import style
 from dashboard.live import Live
 from dashboard.pages.one.chain import Chain, Statistics, make_chain
 from dashboard.pages.one.chain_scene import Scan, chain_scene, scan_step_sizes
+from dashboard.pages.one.recipes import chain_recipe
 from dashboard.pages.one.state import OneState
 from dashboard.pages.one.training import ScoreTraining
 from dashboard.shell import Shell
@@ -111,6 +112,7 @@ class LangevinTab:
         self.stage.error = ""
         self.equation.object = _equation(chain.target, self.state)
         self._token = token = Token()
+        self.stage.reproduces(lambda: chain_recipe(chain, self.state, TRIGGERS))
         threading.Thread(target=self._loop, args=(chain, token), daemon=True, name="stoqlab-langevin").start()
         law = repr(chain.target)
         if law != self._scanned:

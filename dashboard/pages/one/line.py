@@ -16,7 +16,8 @@ from dashboard.live import Live, sentence
 from dashboard.pages.one.deviations import deviations
 from dashboard.pages.one.equations import equations
 from dashboard.pages.one.order import Order, make_order
-from dashboard.pages.one.picture import Picture, pictures, preview
+from dashboard.pages.one.picture import FRAMES, Picture, pictures, preview
+from dashboard.pages.one.recipes import process_recipe
 from dashboard.pages.one.scene import build_scene
 from dashboard.pages.one.state import OneState
 from dashboard.pages.one.table import Row, table_html, table_rows
@@ -46,6 +47,7 @@ class LineTab:
             height=None, min_height=300, sizing_mode="stretch_both", dark=shell.param.dark, areas=shell.param.areas,
             label="One degree of freedom: density, trajectories, cumulants, score",
         )  # fmt: skip
+        self.stage.reproduces(lambda: process_recipe(self.order(), state, FRAMES, TRIGGERS))
         self.note = pn.pane.Alert("", alert_type="warning", visible=False, margin=(0, 10), sizing_mode="stretch_width")
         self.equations = pn.pane.LaTeX("", renderer="mathjax", sizing_mode="stretch_width", margin=(12, 14, 4, 14))
         self.table = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 14), stylesheets=[style.TABLE_CSS])

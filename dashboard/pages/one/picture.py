@@ -27,6 +27,7 @@ from dashboard.pages.one.order import Order
 from dashboard.stage import Mark
 
 BUNDLE = 32
+FRAMES = 60  # of the picture that was asked for, each way
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Picture:
 def full_quality(order: Order) -> Quality:
     """The picture that was asked for."""
     return Quality(
-        frames=60, paths=order.paths, steps=order.steps, cells=400, points=181, witnesses=4000, substeps=3, tilts=41
+        frames=FRAMES, paths=order.paths, steps=order.steps, cells=400, points=181, witnesses=4000, substeps=3, tilts=41
     )
 
 

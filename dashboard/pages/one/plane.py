@@ -21,6 +21,7 @@ from dashboard.live import Live, sentence
 from dashboard.pages.clock import TICKS, captions, clock_positions, signal_marks
 from dashboard.pages.one.equations import equations
 from dashboard.pages.one.order import Order, make_order
+from dashboard.pages.one.recipes import process_recipe
 from dashboard.pages.one.state import OneState
 from dashboard.pages.one.training import ScoreTraining
 from dashboard.shared import known, shared
@@ -65,6 +66,7 @@ class PlaneTab:
             height=None, min_height=300, sizing_mode="stretch_both", dark=shell.param.dark, areas=shell.param.areas,
             label="Particles in the plane, their density and score",
         )  # fmt: skip
+        self.stage.reproduces(lambda: process_recipe(_enough(self.order()), state, FULL.frames, TRIGGERS))
         self.live = Live(self._deliver, self._fail)
         shell.on_close(self.live.close)
         shell.on_leave(self.live.cancel)
@@ -123,6 +125,11 @@ class PlaneTab:
 
     def _fail(self, error: Exception) -> None:
         self.stage.param.update(error=sentence(error), busy=False)
+
+
+def _enough(order: Order) -> Order:
+    """What the full picture takes of it."""
+    return replace(order, steps=min(order.steps, FULL.steps), paths=min(order.paths, FULL.paths))
 
 
 Result = tuple[Scene, int, bool]
