@@ -81,11 +81,11 @@ class ChainsView:
         )  # fmt: skip
         self.run = pmui.Button(
             label="Hold", css_classes=["control-compare-run"], color="primary", size="small", margin=(6, 4, 4, 12),
-            width=78,
+            width=78, description="Stop both and play their past, or let them go on.",
         )  # fmt: skip
         self.again = pmui.Button(
             label="Start again", css_classes=["control-compare-again"], variant="outlined", size="small",
-            margin=(6, 4, 4, 4), width=100,
+            margin=(6, 4, 4, 4), width=100, description="Both begin anew from the same noise.",
         )  # fmt: skip
         self.layout = Layout(shell, state, sides, SETTINGS, self.stage, NOTE, (self.run, self.again))
         self.sidebar, self.main = self.layout.sidebar.cards, self.layout.main
@@ -192,7 +192,7 @@ class ChainsView:
 
     def _write(self, *_: Any) -> None:
         if self.numbers is not None:
-            self.layout.table.object = table_html(self.numbers, self.shell.dark)
+            self.layout.table.object = table_html(self.numbers, self.shell.dark, live=not self._held.is_set())
 
     def _fail(self, error: Exception) -> None:
         self.stage.param.update(error=sentence(error), busy=False)

@@ -79,6 +79,8 @@ def curves(a: Side, b: Side, axis: Axis, names: Sequence[str]) -> list[Panel]:
         series.sort(key=lambda s: isinstance(s, Line) and s.dash)
         log, symlog = any(p.log_y for p in panels), any(p.symlog_y for p in panels)
         limits = [p.ylim for p in panels]
+        dashed = any(isinstance(s, Line) and s.dash for s in series)
+        first = dashed and not any(panel.note for panel in found)
         found.append(
             replace(
                 panels[0],
@@ -88,7 +90,7 @@ def curves(a: Side, b: Side, axis: Axis, names: Sequence[str]) -> list[Panel]:
                 linthresh=max(p.linthresh for p in panels),
                 ylim=_union(limits[0], limits[-1]) if not log else None,
                 legend=not found,
-                note="" if found else "dashed: predicted",
+                note="dashed: predicted" if first else "",
             )
         )
     return found

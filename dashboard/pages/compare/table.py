@@ -6,6 +6,7 @@ import html
 import math
 
 from core.statistics.format import MINUS, with_error
+from dashboard.definitions import label
 from dashboard.pages.compare.kind import Table
 from dashboard.pages.compare.pair_scene import COLOURS
 from dashboard.stage import colour
@@ -15,8 +16,8 @@ FAR = 4.0
 COLUMNS = ("A", "B", "B − A", "in σ")
 
 
-def table_html(table: Table, dark: bool) -> str:
-    """An HTML table with a row for each quantity."""
+def table_html(table: Table, dark: bool, live: bool = False) -> str:
+    """An HTML table with a row for each quantity; ``live`` where it is written anew all the time."""
     found, sigma = table.found, table.found.sigma
     body = []
     for i, name in enumerate(table.names):
@@ -29,7 +30,7 @@ def table_html(table: Table, dark: bool) -> str:
             far = abs(float(sigma[i])) > FAR and not table.early
         cells = "".join(f"<td>{number}</td>" for number in numbers[:3])
         last = f"<td{' class=far' if far else ''}>{numbers[3]}</td>"
-        body.append(f"<tr><th scope=row>{html.escape(name)}</th>{cells}{last}</tr>")
+        body.append(f"<tr><th scope=row>{label(html.escape(name), not live)}</th>{cells}{last}</tr>")
     heads = "".join(
         f"<th scope=col{_style(which, dark)}>{title}</th>"
         for title, which in zip(COLUMNS, ("a", "b", "", ""), strict=True)

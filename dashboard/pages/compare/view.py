@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from dashboard.pages.compare.sides import Sides
-from dashboard.pages.compare.state import OWN, PRESETS, CompareState, first_of
+from dashboard.pages.compare.state import OWN, PRESETS, CompareState, Preset, first_of
 from dashboard.shell import Content, Shell
 
 KINDS = {"line": "Line", "plane": "Plane", "fields": "Fields"}
@@ -39,16 +39,17 @@ def view_of(shell: Shell) -> Any:
     if room == "chains":
         from dashboard.pages.compare.chains import SETTINGS, ChainsView, make_state
 
-        sides = _sides(shell, make_state, SETTINGS.names, preset)
+        sides = synced_sides(shell, make_state, SETTINGS.names, preset)
         return ChainsView(shell, state, sides)
     from dashboard.pages.compare.played import PlayedView
 
     kind = getattr(import_module(f"{__package__}.{room}"), KINDS[room])()
-    sides = _sides(shell, kind.make_state, kind.settings.names, preset)
+    sides = synced_sides(shell, kind.make_state, kind.settings.names, preset)
     return PlayedView(shell, state, sides, kind)
 
 
-def _sides(shell: Shell, make: Any, names: tuple[str, ...], preset: Any) -> Sides:
+def synced_sides(shell: Shell, make: Any, names: tuple[str, ...], preset: Preset) -> Sides:
+    """Both states as the preset has them, but for what the address says, which follows them from now on."""
     sides = Sides(make, names)
     sides.apply(preset)
     for which, side in (("a", sides.a), ("b", sides.b)):
