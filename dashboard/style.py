@@ -53,9 +53,9 @@ _COMPONENTS: dict[str, Any] = {
         }
     },
     "MuiCardContent": {"styleOverrides": {"root": {"padding": "4px 0 6px !important"}}},
-    "MuiFormLabel": {"styleOverrides": {"root": {"fontSize": 13}}},
-    "MuiFormControlLabel": {"styleOverrides": {"label": {"fontSize": 13}}},
-    "MuiInputBase": {"styleOverrides": {"root": {"fontSize": 13}}},
+    "MuiFormLabel": {"styleOverrides": {"root": {"fontSize": "0.8125rem"}}},
+    "MuiFormControlLabel": {"styleOverrides": {"label": {"fontSize": "0.8125rem"}}},
+    "MuiInputBase": {"styleOverrides": {"root": {"fontSize": "0.8125rem"}}},
     "MuiMenuItem": {"styleOverrides": {"root": {"fontSize": 13, "minHeight": 32}}},
     "MuiSlider": {"styleOverrides": {"root": {"paddingTop": 8, "paddingBottom": 8, "marginBottom": "0 !important"}}},
     "MuiTab": {"styleOverrides": {"root": {"minHeight": 36, "padding": "6px 12px", "fontSize": 13}}},

@@ -74,8 +74,9 @@ class LiveView:
         self.widgets = controls(state, names, LABELS)
         self.sidebar = [*self._sidebar(), compare_link("chains")]
         self.health = HealthWatch(shell)
-        self.main = [self._layout(), self.health.card]
-        shell.aside(self.health.card)
+        health = pn.Column(self.health.card, margin=0, sizing_mode="stretch_width")
+        shell.aside(health)
+        self.main = [self._layout(), health]
         self.live = Live(self._deliver, self._fail)
         self._told = threading.Event()
         self._told.set()

@@ -62,7 +62,7 @@ def test_a_step_opens_without_complaint_in_the_state_that_it_names(opened):
 
 
 def test_the_panels_of_a_step_are_in_the_rows_that_are_shown(opened):
-    page, shell, number = opened
+    page, _, number = opened
     rows = [row.split() for row in STEPS[number - 1].areas]
     assert len({len(row) for row in rows}) <= 1
     shown = [stage for column in page.main for stage in column.select(Stage)]
