@@ -263,7 +263,9 @@ def header_html(present: str, device: str, dark: bool) -> str:
         if room.name != "home"
     )
     brand = f'<a class="brand" href="{page_link("home", dark)}" title="Home">{LOGO.read_text()}<span>StoqLab</span></a>'
-    return f'<nav aria-label="Rooms">{brand}{links}<span class="device">{html.escape(device)}</span></nav>'
+    # Home has a heading of its own.
+    heading = f"<h1>{html.escape(ROOMS[present].title)}</h1>" if present in ROOMS and present != "home" else ""
+    return f'{heading}<nav aria-label="Rooms">{brand}{links}<span class="device">{html.escape(device)}</span></nav>'
 
 
 _MARK = ' aria-current="page"'

@@ -129,6 +129,7 @@ nav a[aria-current] {{ color: var(--mui-palette-primary-main); font-weight: 600;
 nav a.brand {{ display: flex; align-items: center; gap: 8px; color: var(--mui-palette-text-primary); font-size: 16px;
   font-weight: 650; letter-spacing: -0.01em; padding-left: 2px; margin-right: 10px; }}
 nav a.brand svg {{ width: 26px; height: 26px; color: var(--mui-palette-primary-main); }}
+h1 {{ position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); margin: 0; }}
 nav .device {{ margin-left: auto; padding: 0 10px; color: var(--mui-palette-text-secondary); font-size: 12.5px;
   white-space: nowrap; }}
 @media (max-width: 640px) {{ nav .device, nav a.brand span {{ display: none; }} nav a {{ padding: 6px; }} }}

@@ -13,7 +13,7 @@ from dashboard.definitions import DEFINITIONS
 from dashboard.help.texts import KEYS, STEPS
 
 _HERE = Path(__file__).parent
-_FILES = ("keys", "definitions", "tour", "help")
+_FILES = ("keys", "definitions", "names", "tour", "help")
 
 
 def _module() -> str:

@@ -47,7 +47,7 @@ export function render({ model }) {
     floating.append(card);
     requestAnimationFrame(() => { if (card.isConnected) card.reveal(true); });
   }
-  const leave = [listenForHelp(open), watchLabels(model.definitions, tip)];
+  const leave = [listenForHelp(open), watchLabels(model.definitions, tip), keepNaming()];
   model.on("remove", () => { for (const call of leave) call(); tour.end(); });
   return root;
 }

@@ -72,4 +72,4 @@ def doors(dark: bool) -> str:
         for room in ROOMS.values()
         if room.name != "home"
     )
-    return f'<nav aria-label="Rooms">{cards}</nav>'
+    return f'<nav aria-label="Doors to the rooms">{cards}</nav>'

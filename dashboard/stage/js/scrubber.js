@@ -56,6 +56,7 @@ export class Scrubber {
     }));
     this.track.setAttribute("aria-valuemin", start);
     this.track.setAttribute("aria-valuemax", end);
+    this.track.setAttribute("aria-valuenow", this.player.position);
     this.width = 0;
   }
 
