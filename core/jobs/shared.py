@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 
@@ -37,9 +37,9 @@ class Shared(Generic[R]):
         Equal keys must mean equal results. Raises what the making raises, and Cancelled once ``token`` is cancelled,
         which ends the making only when nobody else follows it.
         """
-        stream = self._join(key, make, token)
+        stream, waiting = self._join(key, make, token)
         try:
-            yield from stream.follow(token)
+            yield from stream.follow(waiting, token)
         finally:
             self._leave(key, stream, token)
 
@@ -61,16 +61,19 @@ class Shared(Generic[R]):
         with self._lock:
             return sum(stream.bytes for stream in self._streams.values())
 
-    def _join(self, key: Hashable, make: Callable[[Token], Iterator[R]], token: Token) -> _Stream[R]:
+    def _join(self, key: Hashable, make: Callable[[Token], Iterator[R]], token: Token) -> tuple[_Stream[R], deque[R]]:
         with self._lock:
             stream = self._streams.get(key)
+            new = stream is None
             if stream is None:
                 stream = self._streams[key] = _Stream(self._passing)
-                arguments = (key, stream, make)
-                threading.Thread(target=self._make, args=arguments, daemon=True, name="stoqlab-shared").start()
             self._streams.move_to_end(key)
             stream.wanted.append(token)
-            return stream
+            waiting = stream.join()
+        if new:
+            arguments = (key, stream, make)
+            threading.Thread(target=self._make, args=arguments, daemon=True, name="stoqlab-shared").start()
+        return stream, waiting
 
     def _leave(self, key: Hashable, stream: _Stream[R], token: Token) -> None:
         with self._lock:
@@ -112,54 +115,54 @@ class _Stream(Generic[R]):
         self.wanted: list[Token] = []
         self.ended, self.bytes = False, 0
         self._passing = passing
-        self._results: list[Any] = []
+        self._results: list[R] = []
+        self._followers: list[deque[R]] = []
         self._error: BaseException | None = None
         self._changed = threading.Condition()
 
     def add(self, result: R) -> None:
+        """The next result, for all who follow."""
         with self._changed:
-            self._results.append(result)
+            self._results = [*self._needed(), result]
+            for waiting in self._followers:
+                waiting.append(result)
             self._changed.notify_all()
 
     def end(self, error: BaseException | None = None) -> None:
-        """Nothing more comes; what is no longer needed is dropped."""
+        """Nothing more comes."""
         with self._changed:
-            last = len(self._results) - 1
-            self._results = [
-                _DROPPED if i < last and self._passing(result) else result for i, result in enumerate(self._results)
-            ]
             self._error, self.ended, self.bytes = error, True, bytes_of(self._results)
             self._changed.notify_all()
 
     def known(self) -> list[R]:
         """What has come and is still needed."""
         with self._changed:
-            last = len(self._results) - 1
-            return [
-                result
-                for i, result in enumerate(self._results)
-                if result is not _DROPPED and (i == last or not self._passing(result))
-            ]
+            return self._results
 
-    def follow(self, token: Token) -> Iterator[R]:
-        """What has come, but for what is no longer needed, and what comes."""
-        seen = 0
-        while True:
-            with self._changed:
-                while seen == len(self._results) and not self.ended:
-                    self._changed.wait(POLL)
-                    token.check()
+    def _needed(self) -> list[R]:
+        return [result for result in self._results if not self._passing(result)]
+
+    def join(self) -> deque[R]:
+        """For `follow`: what has come and is still needed, and from now on all that comes."""
+        with self._changed:
+            waiting = deque(self._results)
+            self._followers.append(waiting)
+            return waiting
+
+    def follow(self, waiting: deque[R], token: Token) -> Iterator[R]:
+        """Results as they come, until the end."""
+        try:
+            while True:
+                with self._changed:
+                    while not waiting and not self.ended:
+                        self._changed.wait(POLL)
+                        token.check()
                 token.check()
-                last = len(self._results) - 1
-                while seen < last and (self._results[seen] is _DROPPED or self._passing(self._results[seen])):
-                    seen += 1
-                if seen > last:
+                if not waiting:
                     break
-                result = self._results[seen]
-                seen += 1
-            yield result
+                yield waiting.popleft()
+        finally:
+            with self._changed:
+                self._followers = [one for one in self._followers if one is not waiting]
         if self._error is not None:
             raise Cancelled if isinstance(self._error, Cancelled) else self._error
-
-
-_DROPPED: Any = object()
