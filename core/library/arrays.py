@@ -57,12 +57,11 @@ class ArrayLibrary(Shelf):
 def open_fields(path: Path) -> np.ndarray:
     """The fields (n, *lattice) of a ``.npy`` file, not yet read. ValueError with a sentence for anything else."""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, SyntaxError) as error:
+        array = np.lib.format.open_memmap(path, mode="r")  # numpy.load would try zip archives too
+    except (ValueError, OSError, EOFError, OverflowError) as error:
         raise ValueError("it is not a NumPy array of numbers, or it is damaged or cut short") from error
-    if not isinstance(array, np.ndarray) or not (array.dtype.kind in "iu" or array.dtype in (np.float32, np.float64)):
-        found = array.dtype if isinstance(array, np.ndarray) else "several arrays"
-        raise ValueError(f"it must hold real numbers, float32, float64 or integers, got {found}")
+    if not (array.dtype.kind in "iu" or array.dtype in (np.float32, np.float64)):
+        raise ValueError(f"it must hold real numbers, float32, float64 or integers, got {array.dtype}")
     extents = array.shape[1:]
     if not 1 <= len(extents) <= MOST_AXES or not len(array) or not all(2 <= n <= LARGEST_EXTENT for n in extents):
         raise ValueError(

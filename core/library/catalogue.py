@@ -157,9 +157,11 @@ def span(values: tuple[float, float] | None) -> str:
     return f"{values[0]:g}" if values[0] == values[1] else f"{values[0]:g}–{values[1]:g}"
 
 
-def when(seconds: float) -> str:
-    """The local time, for a person."""
-    return time.strftime("%d %b %Y %H:%M", time.localtime(seconds))
+def when(seconds: float, short: bool = False) -> str:
+    """The local time, for a person; ``short`` leaves out the present year."""
+    there = time.localtime(seconds)
+    year = "" if short and there.tm_year == time.localtime().tm_year else " %Y"
+    return time.strftime(f"%d %b{year} %H:%M", there)
 
 
 def _overlap(wanted: tuple[float, float] | None, known: tuple[float, float] | None) -> bool:

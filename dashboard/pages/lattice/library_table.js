@@ -24,6 +24,12 @@ export function render({ model }) {
     const focused = model.rows.findIndex(r => r.name === frame.getRootNode().activeElement?.value)
     caption.textContent = model.caption
     const names = document.createElement('tr')
+    if (model.marking) {
+      const cell = document.createElement('th')
+      cell.scope = 'col'
+      cell.textContent = model.marking
+      names.append(cell)
+    }
     model.columns.forEach((name, k) => {
       const cell = document.createElement('th')
       cell.scope = 'col'
@@ -31,16 +37,24 @@ export function render({ model }) {
       if (model.right.includes(k)) cell.className = 'right'
       names.append(cell)
     })
-    if (model.marking) {
-      const cell = document.createElement('th')
-      cell.scope = 'col'
-      cell.textContent = model.marking
-      names.append(cell)
-    }
     head.replaceChildren(...(model.rows.length ? [names] : []))
     body.replaceChildren(...model.rows.map((r) => {
       const row = document.createElement('tr')
       row.dataset.name = r.name
+      if (model.marking) {
+        const cell = document.createElement('td')
+        if (r.markable) {
+          const box = document.createElement('input')
+          Object.assign(box, { type: 'checkbox', ariaLabel: `${model.marking}: ${r.cells[0]}` })
+          box.addEventListener('click', event => event.stopPropagation())
+          box.addEventListener('change', () => {
+            const others = model.marked.filter(name => name !== r.name)
+            model.marked = box.checked ? [...others, r.name] : others
+          })
+          cell.append(box)
+        }
+        row.append(cell)
+      }
       const note = document.createElement('td')
       note.className = `note ${r.level}`
       note.textContent = r.note
@@ -61,20 +75,6 @@ export function render({ model }) {
         row.append(cell)
         if (!k) row.append(note)
       })
-      if (model.marking) {
-        const cell = document.createElement('td')
-        if (r.markable) {
-          const box = document.createElement('input')
-          Object.assign(box, { type: 'checkbox', ariaLabel: `${model.marking}: ${r.cells[0]}` })
-          box.addEventListener('click', event => event.stopPropagation())
-          box.addEventListener('change', () => {
-            const others = model.marked.filter(name => name !== r.name)
-            model.marked = box.checked ? [...others, r.name] : others
-          })
-          cell.append(box)
-        }
-        row.append(cell)
-      }
       row.addEventListener('click', () => choose(r.name))
       return row
     }))

@@ -16,7 +16,7 @@ class LibraryTable(JSComponent):
 
     A row is ``{"name", "cells", "note", "title", "level"}``: a cell for each of ``columns`` but the second, which has
     the note with its tooltip, coloured by its level (green, amber, red). Rows with ``"markable": True`` have a box at
-    their end that puts their names into ``marked``, under the heading ``marking``.
+    their beginning that puts their names into ``marked``, under the heading ``marking``.
     """
 
     rows = param.List(default=[], doc="What is listed.")

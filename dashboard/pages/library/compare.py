@@ -56,8 +56,13 @@ def left_out(runs: Sequence[Run]) -> list[str]:
 def settings_html(runs: Sequence[Run]) -> str:
     """Settings and results of the runs in columns; rows in which they differ are marked."""
     head = "".join(f"<th scope=col>{i}: {html.escape(run.title)}</th>" for i, run in enumerate(runs, 1))
-    rows = [_row(name, [_text(column.get(name)) for column in columns]) for columns in [_settings(runs)]
-            for name in dict.fromkeys(name for column in columns for name in column)]  # fmt: skip
+    columns = _settings(runs)
+    texts = {
+        name.replace("_", " "): [_text(column.get(name)) for column in columns]
+        for name in dict.fromkeys(name for column in columns for name in column)
+    }
+    # What differs comes first.
+    rows = [_row(name, some) for name, some in sorted(texts.items(), key=lambda item: len(set(item[1])) == 1)]
     results = [
         _row(GLANCE.get(name, name), [with_error(*run.results[name]) if name in run.results else "–" for run in runs])
         for name in dict.fromkeys(name for run in runs for name in run.results)

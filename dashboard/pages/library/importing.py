@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from core.library.intake import SUFFIXES, import_file, suffix_of
 from core.limits import limits
 from core.store import in_bytes
 from dashboard.pages.library.drop_zone import DropZone
+from dashboard.pages.library.state import optional_number
 from dashboard.shell import Shell
 from dashboard.upload import Uploads
 from dashboard.widgets import controls
@@ -25,8 +25,8 @@ TEXT = "**Raw fields** (.npy, shape (n, L, L)) do not know their couplings. Give
 class RawFields(param.Parameterized):
     """What a person says of raw fields."""
 
-    kappa = param.Number(None, allow_None=True, doc="κ of the raw fields that are dropped; empty where unknown.")
-    lam = param.Number(None, allow_None=True, doc="λ of the raw fields that are dropped; empty where unknown.")
+    kappa = param.String("", doc="κ of the raw fields that are dropped; empty where unknown.")
+    lam = param.String("", doc="λ of the raw fields that are dropped; empty where unknown.")
     independent = param.Boolean(False, doc="The configurations are independent draws, not one Markov chain.")
 
 
@@ -46,7 +46,7 @@ class ImportCard:
         self.zone.param.watch(lambda _: refresh(), "done")
         text = pn.pane.Markdown(TEXT, margin=(0, 12), styles={"font-size": "13px"})
         self.parts: list[Any] = [self.zone, text, *widgets.values()]
-        pn.state.onload(partial(self._connect))
+        pn.state.onload(self._connect)
 
     def _connect(self) -> None:
         self.zone.address = self.uploads.address()
@@ -61,8 +61,11 @@ class ImportCard:
 
     def _take(self, path: Path, file_name: str) -> str:
         """Called in a thread."""
-        raw = suffix_of(file_name) == ".npy"
-        said = {name: getattr(self.fields, name) for name in ("kappa", "lam", "independent")} if raw else {}
+        said: dict[str, Any] = {}
+        if suffix_of(file_name) == ".npy":
+            f = self.fields
+            said = {"kappa": optional_number("κ", str(f.kappa)), "lam": optional_number("λ", str(f.lam))}
+            said["independent"] = bool(f.independent)
         # The library that reads NetCDF can be brought down by a file; the readers of the others cannot.
         take = import_apart if suffix_of(file_name) == ".nc" else import_file
         return take(path, file_name=file_name, largest=limits().upload_bytes, **said).sentence

@@ -13,15 +13,15 @@ from core.statistics.format import thousands, with_error
 from core.statistics.measure import TITLES
 from core.store import in_bytes
 
-COLUMNS = ["Name", "State", "Kind", "Lattice", "κ", "λ", "Made by", "At a glance", "Size", "When"]
-RIGHT = [8]
+COLUMNS = ["Name", "State", "Kind", "Lattice", "κ", "λ", "Made by", "At a glance", "When"]
+RIGHT: list[int] = []
 WORDS = {
     "ensemble": "ensemble", "array": "raw fields", "model": "model", "run": "run",
 }  # fmt: skip
 GLANCE = TITLES | {
     "abs_m": "⟨|M|⟩",
-    "loss": "loss above baseline",
-    "loss above baseline, nats": "loss above baseline",
+    "loss": "loss",
+    "loss above baseline, nats": "loss",
     "tau_int": "τ_int",
     "ess": "ESS",
 }
@@ -35,7 +35,7 @@ def row(item: Item) -> dict[str, Any]:
     note, title, level = _state(item)
     cells = [
         item.title, WORDS[item.kind], lattices, span(item.kappa), span(item.lam), item.origin,
-        glance(item.glance, SHOWN), in_bytes(item.bytes) if item.bytes else "", when(item.made),
+        glance(item.glance, SHOWN), when(item.made, short=True),
     ]  # fmt: skip
     return {
         "name": item.key, "cells": cells, "note": note, "title": title, "level": level,
@@ -45,11 +45,9 @@ def row(item: Item) -> dict[str, Any]:
 
 def gone_row(gone: Gone, runs: Mapping[str, str]) -> dict[str, Any]:
     """One thing in the trash."""
-    cells = [runs.get(gone.name, gone.name), WORDS[gone.kind], "", "", "", "", "", in_bytes(gone.bytes)]
-    return {
-        "name": f"deleted/{gone.key}", "cells": [*cells, when(gone.deleted)], "note": "deleted", "title": "",
-        "level": "amber",
-    }  # fmt: skip
+    cells = [runs.get(gone.name, gone.name), WORDS[gone.kind], "", "", "", "", in_bytes(gone.bytes)]
+    cells.append(when(gone.deleted, short=True))
+    return {"name": f"deleted/{gone.key}", "cells": cells, "note": "deleted", "title": "", "level": "amber"}
 
 
 def glance(numbers: Mapping[str, tuple[float, float | None]], most: int | None = None) -> str:
@@ -79,8 +77,8 @@ def _state(item: Item) -> tuple[str, str, str]:
             return _warnings(list(entry.warnings))
         if entry.n_configs < entry.planned:
             return "unfinished", f"{thousands(entry.n_configs)} of {thousands(entry.planned)}.", "amber"
-        return f"{thousands(entry.n_configs)} configurations", "", "green"
-    return f"{thousands(entry.configs)} configurations", "", "green"
+        return f"{thousands(entry.n_configs)} fields", "", "green"
+    return f"{thousands(entry.configs)} fields", "", "green"
 
 
 def _warnings(warnings: list[str]) -> tuple[str, str, str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import param
 
 from core.library.catalogue import Wanted
+from core.statistics.format import MINUS
 
 MOST_COMPARED = 4
 KINDS = {"Everything": "", "Ensembles": "ensemble", "Raw fields": "array", "Models": "model", "Runs": "run"}
@@ -30,7 +33,7 @@ class LibraryState(param.Parameterized):
     kind = param.Selector(default="", objects=KINDS_AND_DELETED, doc="What is listed.")
     low = param.Number(LOWEST, bounds=(LOWEST, HIGHEST), step=0.005, doc="Only what reaches this κ or a larger one.")
     high = param.Number(HIGHEST, bounds=(LOWEST, HIGHEST), step=0.005, doc="Only what reaches this κ or a smaller one.")
-    lam = param.Number(None, bounds=(0.0, None), allow_None=True, doc="Only this λ; left empty, any.")
+    lam = param.String("", doc="Only this λ; left empty, any.")
     L = param.Selector(
         default=0,
         objects={"Any": 0, "8": 8, "16": 16, "32": 32, "64": 64, "128": 128, "256": 256},
@@ -46,13 +49,28 @@ class LibraryState(param.Parameterized):
     )
 
     def wanted(self) -> Wanted:
-        """What to look for."""
+        """What to look for. ValueError with a sentence for a λ that is no number."""
+        lam = optional_number("λ", str(self.lam))
         everywhere = self.low <= LOWEST and self.high >= HIGHEST  # type: ignore[operator]
         return Wanted(
             str(self.text),
             str(self.kind) if self.kind != "deleted" else "",
             None if everywhere else (float(self.low), float(self.high)),  # type: ignore[arg-type]
-            None if self.lam is None else (float(self.lam), float(self.lam)),  # type: ignore[arg-type]
+            None if lam is None else (lam, lam),
             int(self.L) or None,  # type: ignore[arg-type]
             str(self.origin),
         )
+
+
+def optional_number(title: str, text: str) -> float | None:
+    """The number in a field, None where it is empty. ValueError, naming the field by its title, for anything else."""
+    text = text.strip().replace(",", ".").replace(MINUS, "-")
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{title} must be a number, or left empty, got {text[:40]!r}")
+    return value

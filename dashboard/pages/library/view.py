@@ -29,7 +29,7 @@ from dashboard.pages.library.rows import COLUMNS, RIGHT, gone_row, row
 from dashboard.pages.library.state import FILTERS, LABELS, MOST_COMPARED, LibraryState
 from dashboard.shell import Shell
 from dashboard.stage import Stage
-from dashboard.widgets import controls
+from dashboard.widgets import control, controls
 
 CSS = """
 :host { font-size: 13.5px; line-height: 1.45; }
@@ -43,6 +43,7 @@ p { margin: 2px 0 6px; max-width: 90ch; }
 .problem, .differs th { color: var(--mui-palette-error-main, #c62828); }
 .differs td { font-weight: 600; }
 .compared thead:nth-of-type(2) th { padding-top: 10px; }
+.compared td { white-space: normal; max-width: 42ch; vertical-align: top; }
 .facts td { white-space: normal; overflow-wrap: anywhere; max-width: 80ch; }
 summary { cursor: pointer; font-weight: 600; padding: 4px 0; }
 """
@@ -102,7 +103,8 @@ class LibraryView:
         self.undo.visible = bool(undo)
 
     def _build(self, shell: Shell) -> None:
-        self.widgets = controls(self.state, [*FILTERS, "abscissa"], LABELS)
+        self.widgets = controls(self.state, FILTERS, LABELS)
+        over = control(self.state, "abscissa", LABELS["abscissa"], sizing_mode=None, width=190)
         self.table = LibraryTable(
             columns=COLUMNS, right=RIGHT, css_classes=["library-table"], marking="Compare", stylesheets=[TALL]
         )
@@ -120,7 +122,7 @@ class LibraryView:
         self.links = pn.pane.HTML("", margin=(7, 8, 4, 12), stylesheets=[CSS], css_classes=["library-links"])
         self.command = CommandLine(what="Made by:", css_classes=["library-command"])
         self.numbers = pn.pane.HTML(
-            "", margin=(4, 12), stylesheets=[style.TABLE_CSS, CSS], styles={"flex": "1 1 340px", "overflow-x": "auto"}
+            "", margin=(4, 12), stylesheets=[style.TABLE_CSS, CSS], styles={"flex": "1 1 440px", "overflow-x": "auto"}
         )
         self.stage = self._stage("Loss of the training")
         self.origin = pn.pane.HTML("", margin=(0, 12), css_classes=["library-origin"], **wide)
@@ -135,13 +137,12 @@ class LibraryView:
         self.curves = self._stage("Losses of the compared runs")
         self.compared = pn.Column(
             pn.Row(
-                pn.pane.HTML("<h3>Runs compared</h3>", stylesheets=[CSS], margin=(8, 12)), self.widgets["abscissa"],
+                pn.pane.HTML("<h3>Runs compared</h3>", stylesheets=[CSS], margin=(8, 12)), over,
                 margin=0, sizing_mode="stretch_width",
             ),
             pn.FlexBox(self.curves, margin=0, sizing_mode="stretch_width"), self.settings,
             margin=0, sizing_mode="stretch_width", visible=False, css_classes=["library-comparison"],
         )  # fmt: skip
-        self.widgets["abscissa"].param.update(sizing_mode="fixed", width=190)
         self.taking = ImportCard(shell, self.refresh)
         self.undo.on_click(lambda _: self.restore(self.undo_key))
         self.delete.on_click(lambda _: self.remove())
@@ -165,7 +166,7 @@ class LibraryView:
     def _stage(self, label: str) -> Stage:
         return Stage(
             height=300, controls=False, dark=self.shell.param.dark, margin=(4, 8), label=label, visible=False,
-            sizing_mode="stretch_width", styles={"flex": "1 1 480px", "min-width": "0"},
+            sizing_mode="stretch_width", styles={"flex": "1 1 440px", "min-width": "0"},
         )  # fmt: skip
 
     def _listed(self, found: _Listing) -> None:
@@ -185,7 +186,11 @@ class LibraryView:
             rows = [gone_row(one, titles) for one in self.gone if all(w in one.name.lower() for w in words)]
             caption = f"{len(rows)} in the trash, which keeps the last 20 of a kind, for 30 days."
         else:
-            wanted = self.state.wanted()
+            try:
+                wanted = self.state.wanted()
+            except ValueError as problem:
+                self.say("error", sentence(problem))
+                return
             rows = [row(item) for item in self.items.values() if wanted.fits(item)]
             some = f"{len(rows)} of {len(self.items)}" if len(rows) < len(self.items) else f"{len(rows)}"
             caption = f"{some} entries, {in_bytes(self._size)} in all."
