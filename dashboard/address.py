@@ -17,6 +17,7 @@ import param
 from panel.custom import JSComponent
 
 from dashboard import locks
+from dashboard.limited import beyond
 
 RESERVED = ("page", "theme", "s", "lock", "hide", "embed", "panel", "detail", "tour", "story", "present")
 """Keys of the frame itself, which no page may use."""
@@ -235,10 +236,8 @@ class Address:
             setattr(state, name, decode(parameter, text))
         except (ValueError, TypeError, KeyError):
             kept = encode(parameter, getattr(state, name)) or "the default"
-            self._report(
-                f"{key} = {text!r} in the address cannot be used: it must be {allowed(parameter)}. "
-                f"Continuing with {kept}."
-            )
+            why = beyond(key, text) or f"it must be {allowed(parameter)}"
+            self._report(f"{key} = {text!r} in the address cannot be used: {why}. Continuing with {kept}.")
 
     def _text(self) -> str:
         return urlencode(self._query, safe=",:")

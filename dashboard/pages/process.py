@@ -5,6 +5,7 @@ from __future__ import annotations
 import param
 
 from core.diffusion.grids import GRIDS
+from core.limits import limits
 from core.schedule import Cosine, LinearVP, Schedule, Tabulated, make_schedule
 
 SCHEDULES = {
@@ -71,7 +72,7 @@ class ProcessState(param.Parameterized):
     )
     steps = param.Integer(400, bounds=(5, 2000), doc="Number of time steps of the backward process.")
     paths = param.Integer(
-        20_000, bounds=(500, 500_000), doc="Number of independent paths; the error bands shrink as 1/√paths."
+        min(20_000, limits().paths), bounds=(min(500, limits().paths), limits().paths), doc="Number of independent paths; the error bands shrink as 1/√paths."
     )
     prior = param.Selector(
         default="matched",

@@ -7,6 +7,7 @@ from typing import Any
 
 import param
 
+from core.limits import limits
 from core.theories.phi4 import Phi4
 
 TABS = {"Live": "live", "Race": "race", "Scan": "scan", "Ensembles": "keep"}
@@ -53,6 +54,10 @@ KEEP_KEYS = {
 not among it: no link should prepare that."""
 STATISTICS_SITES = 2**18
 """Most sites of all chains together, unless more chains than that are shown."""
+
+
+SIDES = (16, 32, 64, 128, 256, 512, 1024, 2048)
+"""Lattices that are offered, as far as the server's limit allows."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,8 @@ class LatticeState(param.Parameterized):
         0.022, bounds=(0.0, 0.2), step=0.001, doc="Self-coupling λ of the term λ φ⁴; 0 is the free field."
     )
     L = param.Selector(
-        default=64, objects={f"{n} × {n}": n for n in (16, 32, 64, 128, 256, 512)}, doc="Sites of the lattice."
+        default=64, objects={f"{n} × {n}": n for n in SIDES if n <= max(64, limits().lattice_side)},
+        doc="Sites of the lattice.",
     )
     algorithm = param.Selector(default="hmc", objects=ALGORITHMS, doc="How the chains move.")
     auto_step = param.Boolean(True, doc="Tune the step size for the present couplings on pilot chains.")
@@ -154,7 +160,10 @@ class LatticeState(param.Parameterized):
     radius = param.Number(0.08, bounds=(0.02, 0.25), doc="Radius of the brush as a fraction of the lattice.")
 
     def theory(self) -> Phi4:
-        """The theory at the present couplings; ValueError with a sentence where there is none."""
+        """The theory at the present couplings; ValueError with a sentence where there is none, and for more sites than
+        a visitor may ask for (`core.limits`)."""
+        limits().check("lattice_side", int(self.L))  # type: ignore[arg-type]
+        limits().check("lattice_sites", self.chains * int(self.L) ** 2)  # type: ignore[arg-type]
         return Phi4(int(self.L), float(self.kappa), float(self.lam))  # type: ignore[arg-type]
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from core.jobs import Token
+from core.limits import limits
 from core.noise import Noise
 from core.samplers import langevin, mala, strengths
 from core.samplers.driver import frames
@@ -120,7 +121,11 @@ class Chain:
 
 
 def make_chain(state: OneState) -> Chain:
-    """The chain that the state asks for, see ``Chain.start``."""
+    """The chain that the state asks for, see ``Chain.start``.
+
+    ValueError for what cannot be, and for more chains than a visitor may ask for (`core.limits`).
+    """
+    limits().check("chains", int(state.chains))  # type: ignore[arg-type]
     target = state.make_target()
     low, high = target.window()[0]
     x = torch.full((int(state.chains), 1), float(high), dtype=torch.float64)  # type: ignore[arg-type]
