@@ -17,7 +17,7 @@ PICTURE = {"line": "bundle", "plane": "plane", "fields": "field", "chains": "fie
 SMALL = {
     "line": {"paths": 600, "steps": 30},
     "plane": {"paths": 600, "steps": 30},
-    "fields": {"L": 16, "configurations": 32, "sweeps": 20, "paths": 32, "steps": 12},
+    "fields": {"L": 16, "configurations": 32, "sweeps": 20, "paths": 32, "steps": 12, "model": ""},
     "chains": {"L": 16, "chain_count": 8},
 }
 SEEN = ("ve-vp", "exact-learned", "hmc-langevin", "fields-kappa", "fields-solver", "plane-score")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from dashboard.pages.diffusion import library, models
 from dashboard.pages.diffusion.outcome import Outcome
 from dashboard.pages.diffusion.rows import measured
 from dashboard.pages.diffusion.scene import field_panel, largest_square, run_scene
+from dashboard.pages.diffusion.shared_work import key_of
 from dashboard.pages.diffusion.state import LABELS, DiffusionState
 from dashboard.pages.diffusion.work import source, work
 from dashboard.pages.process import LABELS as PROCESS_LABELS
@@ -73,6 +74,9 @@ class Fields(Kind):
         if copy.schedule == "drawn":
             copy.make_schedule()
         return copy, origin
+
+    def key(self, order: Any) -> Hashable:
+        return key_of(*order)
 
     def runs(self, order: Any, token: Token) -> Iterator[Outcome | str]:
         state, origin = order

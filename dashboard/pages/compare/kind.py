@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -58,6 +58,10 @@ class Kind(ABC):
     @abstractmethod
     def order(self, state: Any, seed: int) -> Any:
         """What the settings ask for, apart from them; ValueError or OSError with a sentence where it cannot be."""
+
+    @abstractmethod
+    def key(self, order: Any) -> Hashable:
+        """Equal for orders whose runs are equal."""
 
     @abstractmethod
     def runs(self, order: Any, token: Token) -> Iterator[Any]:

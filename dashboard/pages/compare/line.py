@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from core.contracts import Tensor
@@ -97,6 +97,9 @@ class Line(Kind):
     def order(self, state: Any, seed: int) -> Order:
         copy = OneState(**{name: getattr(state, name) for name in self.settings.names}, seed=seed)
         return order_of(copy.make_target(), copy)
+
+    def key(self, order: Order) -> Hashable:
+        return order.key
 
     def runs(self, order: Order, token: Token) -> Iterator[Ran]:
         for picture in pictures_of(order, token):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
@@ -54,6 +54,9 @@ class Plane(Kind):
         copy = OneState(**{name: getattr(state, name) for name in self.settings.names}, seed=seed)
         order = order_of(copy.make_plane_target(), copy)
         return replace(order, paths=min(order.paths, MOST_PATHS))
+
+    def key(self, order: Order) -> Hashable:
+        return order.key
 
     def runs(self, order: Order, token: Token) -> Iterator[Ran]:
         with suppress(FloatingPointError):  # too few steps for the solver

@@ -17,6 +17,7 @@ from dashboard.pages.compare.pair_scene import axis_of, curves, together
 from dashboard.pages.compare.sides import Sides
 from dashboard.pages.compare.state import CompareState
 from dashboard.pages.compare.table import table_html
+from dashboard.shared import shared
 from dashboard.shell import Shell
 from dashboard.stage import Scene, Stage
 
@@ -74,7 +75,7 @@ class PlayedView:
         """A pair of quick runs, the pair that was asked for, and its numbers; ``asked`` has key and order of A and B.
         A run whose settings have not changed is not run again, and equal settings run once."""
         keys = [key for key, _ in asked]
-        runs = {key: iter([self._known[key]]) if key in self._known else self.kind.runs(o, token) for key, o in asked}
+        runs = {k: iter([self._known[k]]) if k in self._known else self._runs(order, token) for k, order in asked}
         newest: dict[str, Any] = {}
         for full in (False, True):
             if full and all(map(self.kind.last, newest.values())):
@@ -90,6 +91,14 @@ class PlayedView:
             yield "picture", (outcome, self._scene(outcome))
         self._known = newest
         yield "table", self.kind.table(newest[keys[0]], newest[keys[1]], token)
+
+    def _runs(self, order: Any, token: Token) -> Iterator[Any]:
+        """The runs of an order, computed once for all sessions."""
+        key = "compare", str(self.state.room), self.kind.key(order)
+        return shared(key, partial(self.kind.runs, order), token, self._passing)
+
+    def _passing(self, run: Any) -> bool:
+        return isinstance(run, str) or not self.kind.last(run)
 
     def _scene(self, outcome: Outcome) -> Scene:
         kind, a, b = self.kind, outcome.a, outcome.b

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from core.contracts import ScoreModel
 from core.diffusion.gaussian import GaussianScore
+from core.limits import limits
 from core.schedule import Schedule
 from core.theories.base import Target
 from dashboard.pages.one.state import OneState
@@ -46,7 +47,11 @@ class Order:
 
 
 def make_order(target: Target, state: OneState, training: Learned) -> Order:
-    """What the state asks for with this target; ValueError with a sentence where it cannot be."""
+    """What the state asks for with this target; ValueError with a sentence where it cannot be, or where it is more than
+    a visitor may ask for (`core.limits`)."""
+    paths, steps = int(state.paths), int(state.steps)  # type: ignore[arg-type]
+    limits().check("paths", paths)
+    limits().check("path_steps", paths * steps)
     model, name = choose_score(target, str(state.score), training)
     return Order(
         target=target,
@@ -55,8 +60,8 @@ def make_order(target: Target, state: OneState, training: Learned) -> Order:
         score_name=name,
         solver=str(state.solver),
         grid=str(state.grid),
-        steps=int(state.steps),  # type: ignore[arg-type]
-        paths=int(state.paths),  # type: ignore[arg-type]
+        steps=steps,
+        paths=paths,
         prior="noise" if state.prior == "noise" else "matched",
         seed=int(state.seed),  # type: ignore[arg-type]
     )

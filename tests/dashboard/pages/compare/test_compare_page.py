@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from core.limits import limits
 from dashboard.pages.compare.link import compare_link
 from dashboard.pages.compare.view import view_of
 from dashboard.shell import build_page
@@ -152,3 +153,14 @@ def test_every_room_is_built(query):
         assert bool(said(shell)) == (query == "room=none")
     finally:
         shell.close()
+
+
+def test_what_is_beyond_the_limits_of_the_server_is_refused_for_its_side(compare, monkeypatch):
+    monkeypatch.setenv("STOQLAB_LIMIT_PATHS", "1000")
+    limits.cache_clear()
+    try:
+        view = compare(LINE.replace("b.paths=600", "b.paths=2000"))
+        assert view.stage.error.startswith("B: ")
+        assert "STOQLAB_LIMIT_PATHS" in view.stage.error
+    finally:
+        limits.cache_clear()
