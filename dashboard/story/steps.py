@@ -121,7 +121,7 @@ STEPS: tuple[Step, ...] = (
             "runs": "1",
             "duration": "1500",
         },
-        (),
+        ("chain process", "phi2 abs_m"),
         "Two ways from noise to fields with the weight exp(−S). Stochastic quantisation follows the force −∂S/∂φ and "
         "its kicks until the past is forgotten. Diffusion follows a score that changes with time and is done after a "
         "fixed number of steps. Both are counted in evaluations of their drift.",
