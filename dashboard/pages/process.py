@@ -72,7 +72,9 @@ class ProcessState(param.Parameterized):
     )
     steps = param.Integer(400, bounds=(5, 2000), doc="Number of time steps of the backward process.")
     paths = param.Integer(
-        min(20_000, limits().paths), bounds=(min(500, limits().paths), limits().paths), doc="Number of independent paths; the error bands shrink as 1/√paths."
+        min(20_000, limits().paths),
+        bounds=(min(500, limits().paths), limits().paths),
+        doc="Number of independent paths; the error bands shrink as 1/√paths.",
     )
     prior = param.Selector(
         default="matched",

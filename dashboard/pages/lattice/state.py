@@ -116,7 +116,8 @@ class LatticeState(param.Parameterized):
         0.022, bounds=(0.0, 0.2), step=0.001, doc="Self-coupling λ of the term λ φ⁴; 0 is the free field."
     )
     L = param.Selector(
-        default=64, objects={f"{n} × {n}": n for n in SIDES if n <= max(64, limits().lattice_side)},
+        default=64,
+        objects={f"{n} × {n}": n for n in SIDES if n <= max(64, limits().lattice_side)},
         doc="Sites of the lattice.",
     )
     algorithm = param.Selector(default="hmc", objects=ALGORITHMS, doc="How the chains move.")
