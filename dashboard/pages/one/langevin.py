@@ -11,10 +11,11 @@ import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 
-from core.jobs import Token
+from core.jobs import Token, working_for
 from core.statistics.format import with_error
 from core.theories.base import Target
 from dashboard import style
+from dashboard.faults import note, sentence
 from dashboard.live import Live
 from dashboard.pages.one.chain import Chain, Statistics, make_chain
 from dashboard.pages.one.chain_scene import Scan, chain_scene, scan_step_sizes
@@ -86,6 +87,7 @@ class LangevinTab:
         state.param.watch(self._changed, list(TRIGGERS))
         state.param.watch(self._left, "tab")
         shell.on_close(self.close)
+        shell.on_leave(self._abandon)
 
     def show(self) -> None:
         """The tab has come to the front: the chain runs only while it is there."""
@@ -94,6 +96,12 @@ class LangevinTab:
     def close(self) -> None:
         self._token.cancel()
         self.live.close()
+
+    def _abandon(self) -> None:
+        """The browser has gone: the chain rests, as nobody watches it, and the scan of step sizes ends."""
+        self.live.cancel()
+        if self._scan is None:
+            self._scanned = ""
 
     def pause(self, still: bool) -> None:
         """Hold the chain, or let it go on."""
@@ -113,7 +121,7 @@ class LangevinTab:
         self.equation.object = _equation(chain.target, self.state)
         self._token = token = Token()
         self.stage.reproduces(lambda: chain_recipe(chain, self.state, TRIGGERS))
-        threading.Thread(target=self._loop, args=(chain, token), daemon=True, name="stoqlab-langevin").start()
+        threading.Thread(target=self._run, args=(chain, token), daemon=True, name="stoqlab-langevin").start()
         law = repr(chain.target)
         if law != self._scanned:
             self._scanned, self._scan = law, None
@@ -126,6 +134,10 @@ class LangevinTab:
     def _left(self, event: Any) -> None:
         if event.new != "langevin":
             self._token.cancel()
+
+    def _run(self, chain: Chain, token: Token) -> None:
+        with working_for(self.live.owner):
+            self._loop(chain, token)
 
     def _loop(self, chain: Chain, token: Token) -> None:
         """The chain's own thread: steps, statistics and pictures; the session's loop only gets a finished text."""
@@ -147,6 +159,7 @@ class LangevinTab:
                 time.sleep(max(0.0, FRAME - (time.monotonic() - began)))
         except Exception as error:
             if not token.cancelled:
+                note(error, "a Langevin chain failed")
                 self.live.soon(self._fail, error)
 
     def _tell(self, text: str) -> None:
@@ -163,8 +176,7 @@ class LangevinTab:
         self._scan = result
 
     def _fail(self, error: Exception) -> None:
-        text = str(error) or type(error).__name__
-        self.stage.error = text[:1].upper() + text[1:]
+        self.stage.error = sentence(error)
 
 
 def _summary(chain: Chain, statistics: Statistics | None) -> str:
