@@ -25,6 +25,7 @@ from dashboard.stage.pack import Packed
 CREDIT = 2  # messages that may be under way to the browser
 ABSENCE = 6.0  # seconds of silence after which nobody is taken to watch
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 Wake = Callable[[Callable[[], None]], None]
 
 
@@ -178,8 +179,7 @@ class Channel:
                 head["value"] = content
             heads.append(head)
         self._waiting.clear()
-        header = {"frame": self._sent, "parts": heads}
-        text = json.dumps(header, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        text = _encode({"frame": self._sent, "parts": heads}).encode()
         text += b" " * (-(len(text) + 4) % 8)
         return b"".join([len(text).to_bytes(4, "little"), text, *data])
 

@@ -20,6 +20,9 @@ from dashboard.stage.series import Arrows, Bars, Bundle, Image, Rule, Series
 _OPTIONS = ("label", "color", "width", "dash", "opacity", "size", "extent", "palette", "pixelated")
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
 class _Writer:
     """Collects arrays; the same array object is stored once."""
 
@@ -79,7 +82,7 @@ def pack(scene: Scene) -> Packed:
         "smooth": scene.smooth,
         "panels": [_panel(panel, scene, writer) for panel in scene.panels],
     }
-    text = json.dumps(header, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    text = _encode(header).encode()
     text += b" " * (-(len(text) + 4) % 8)
     form = b"".join([len(text).to_bytes(4, "little"), text, *writer.parts[:fixed]])
     return Packed(form, b"".join(writer.parts[fixed:]))

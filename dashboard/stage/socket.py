@@ -15,12 +15,14 @@ from bokeh.document import Document
 from bokeh.server.urls import per_app_patterns
 from bokeh.server.views.ws import WSHandler
 from tornado.ioloop import IOLoop
-from tornado.websocket import WebSocketClosedError, WebSocketHandler
+from tornado.iostream import StreamClosedError
+from tornado.websocket import WebSocketHandler, WebSocketProtocol13
 
 from dashboard.stage.channel import Channel
 
 ROUTE = "/frames"
 PROTOCOL = "stoqlab-frames"
+BINARY = 0x2  # opcode
 LONGEST = 64  # bytes that a message from the browser may have
 UNKNOWN, MALFORMED, REPLACED = 4404, 4400, 4410  # codes of closing
 
@@ -79,9 +81,13 @@ class FrameSocket(WebSocketHandler):
             self.channel.detach(self._write)
 
     def _write(self, message: bytes) -> None:
+        connection = self.ws_connection
+        if not isinstance(connection, WebSocketProtocol13):
+            return  # closed
         try:
-            written = self.write_message(message, binary=True)
-        except WebSocketClosedError:
+            # What `write_message` does, but for the task around it, which takes longer than the writing.
+            written = connection._write_frame(True, BINARY, message)
+        except StreamClosedError:
             return  # on_close is about to be called
         written.add_done_callback(lambda future: future.cancelled() or future.exception())
 

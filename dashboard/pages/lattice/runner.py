@@ -16,7 +16,7 @@ PICTURES = 25
 """Pictures a second, at most."""
 LEAST = 12
 """Pictures a second that long blocks leave everybody."""
-TOGETHER = 360
+TOGETHER = 330
 """Pictures a second of all runs together, at most: beyond it controls wait for pictures."""
 BUSY = 0.06
 """Seconds that a block may compute, so that commands and pictures do not wait long."""
@@ -156,11 +156,11 @@ class Runner:
         """Up to ``updates``, as many as the time allows: a share of the lanes if there are many runs."""
         share = LANES / max(1, len(_moving)) / LEAST
         end = time.monotonic() + min(BUSY, max(BRIEF, share))
-        frame = simulation.advance(0, measure=False, token=token)
         left, batch = updates, 1
-        while left > 0 and not frame.problem and time.monotonic() < end:
+        while True:
             batch = min(left, batch)
             left -= batch
             frame = simulation.advance(batch, measure=measure, token=token)
+            if left == 0 or frame.problem or time.monotonic() > end:
+                return frame
             measure, batch = False, 2 * batch
-        return frame

@@ -31,7 +31,9 @@ FAINT = 6
 def colour_limit(fields: np.ndarray) -> float:
     """The value at the ends of the palette, which few sites of the fields (n, L, L) exceed."""
     thin = max(1, fields.shape[-1] // 64)
-    return max(float(np.quantile(np.abs(fields[:, ::thin, ::thin]), INSIDE)), 1e-3)
+    sizes = np.abs(fields[:, ::thin, ::thin]).ravel()
+    place = int(INSIDE * (sizes.size - 1))  # np.quantile, which would interpolate, takes five times as long
+    return max(float(np.partition(sizes, place)[place]), 1e-3)
 
 
 def tile_extent(tile: int, shown: int, length: int) -> tuple[float, float, float, float]:
