@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -98,6 +99,12 @@ def make(arguments: argparse.Namespace) -> Target:
         if value is not None:
             given[name] = value
     return make_target(arguments.target, **given)
+
+
+def require_suffix(option: str, path: Path, suffix: str) -> None:
+    """ValueError where a file that is to be written has another ending than the commands that read it look for."""
+    if path.suffix != suffix and not path.is_dir():
+        raise ValueError(f"{option} must name a file that ends in {suffix}, got {path}")
 
 
 def warn(sentence: str) -> None:

@@ -89,12 +89,15 @@ def bound_of(
     """
     from core.diffusion.field_model import FieldModel
     from core.diffusion.field_source import bind, bind_ensemble
+    from core.ensembles.files import open_ensemble
 
     path: Path = arguments.model
     seed = getattr(arguments, "seed", 0)
     try:
         if path.suffix == ".nc":
             if arguments.score != "gaussian":
+                with open_ensemble(path):  # something else says so
+                    pass
                 raise ValueError(f"{path} is an ensemble: it has a score with --score gaussian only")
             if arguments.baseline == "refitted":
                 raise ValueError("--baseline refitted belongs to models; make an ensemble there and give that")

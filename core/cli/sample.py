@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.cli import models
-from core.cli.arguments import Parser, positive, seed, warn, whole_number
+from core.cli.arguments import Parser, positive, require_suffix, seed, warn, whole_number
 from core.cli.lattices import finite, theory_in_words
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     torch.set_num_threads(1)  # configurations are shared by the threads of the engine instead
     out: Path = arguments.out
+    require_suffix("--out", out, ".nc")
     if out.is_dir():
         raise ValueError(f"--out must name a file, {out} is a folder")
     if out.exists() and not arguments.force:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.cli.arguments import extent, number, positive, seed, warn, whole_number
+from core.cli.arguments import extent, number, positive, require_suffix, seed, warn, whole_number
 from core.cli.interrupt import stopping_at_interrupt
 from core.cli.toy import DEVICES
 
@@ -87,6 +87,7 @@ def add_to(commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments ask for; returns the exit status. Raises ValueError for arguments that do not fit."""
     out: Path = arguments.out
+    require_suffix("--out", out, ".safetensors")
     if out.is_dir():
         raise ValueError(f"--out must name a file, {out} is a folder")
     if out.exists() and not (arguments.force or arguments.resume):

@@ -211,6 +211,10 @@ def open_files(paths: Sequence[str | Path], kappa: float | None = None, lam: flo
                 raise ValueError(
                     f"{path} must hold at least {FEWEST} configurations, got {fields.shape[0] * fields.shape[1]}"
                 )
+            if not (np.ptp(fields.reshape(len(fields), fields.shape[1], -1), axis=(0, 1)) > 0).all():
+                raise ValueError(
+                    f"{path} holds sites that are the same in all configurations: nothing fluctuates there"
+                )
             unknown = array and kappa is None
             ensembles.append((*((None, None) if unknown else (reader.theory.kappa, reader.theory.lam)), fields))
             warnings += [f"{Path(path).name}: {sentence}" for sentence in reader.attributes.get("warnings", [])]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import copy
 import math
-import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -174,13 +173,12 @@ class FieldTrainer:
         steps: int | None = None,
         callback: ProgressCallback | None = None,
         token: Token | None = None,
-        pause: threading.Event | None = None,
         checkpoint: str | Path | None = None,
         every: float = 2.0,
     ) -> int:
         """Train on to the end, or by ``steps``.
 
-        Stops after the present step when ``token`` is cancelled and waits while ``pause`` is set. Writes (and
+        Stops after the present step when ``token`` is cancelled. Writes (and
         overwrites) ``checkpoint`` every so many minutes and when it stops. ``callback`` is called a few times a
         second. Returns the step number reached. Raises ArithmeticError if training diverges.
         """
@@ -190,9 +188,6 @@ class FieldTrainer:
             while not self.finished and self.step < last and not (token and token.cancelled):
                 if self.config.minutes and self.seconds - first > OVERTIME * 60 * self.config.minutes:
                     break
-                if pause is not None and pause.is_set():
-                    time.sleep(0.05)
-                    continue
                 loss = self._stretch(last)
                 if new := self._due():
                     self._keep(self.validate())

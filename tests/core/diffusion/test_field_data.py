@@ -143,3 +143,9 @@ def waves(fields):
 
 def labels(fields):
     return [int(v) for v in fields[:, 0, 0]]
+
+
+def test_an_array_that_never_fluctuates_is_refused(tmp_path):
+    np.save(tmp_path / "flat.npy", np.ones((40, 4, 4), np.float32))
+    with pytest.raises(ValueError, match=r"flat\.npy holds sites that "):
+        open_files([tmp_path / "flat.npy"])
