@@ -1,7 +1,7 @@
 // The card of the story, the keys of story and presenter mode, and the room that both leave to the picture.
 
 const FRAME = 96; // pixels of the header, the tabs and a little air
-const OWN = "input,textarea,select,[contenteditable=''],[contenteditable=true],[role=textbox],[role=combobox],[role=listbox]," +
+const TYPED = "input:not([type=range],[type=checkbox],[type=radio]),textarea,select,[contenteditable=''],[contenteditable=true],[role=textbox],[role=combobox],[role=listbox]," +
   "[role=option],[role=menu],[role=menuitem],[role=spinbutton],[role=dialog]";
 
 class GuideView {
@@ -55,9 +55,10 @@ class GuideView {
 
   key(event) {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.composedPath().some((node) => node instanceof Element && node.matches(OWN))) return;
+    const on = (selector) => event.composedPath().some((node) => node instanceof Element && node.matches(selector));
     const { model } = this;
     const way = { PageDown: "next", PageUp: "prev" }[event.key];
+    if (on(TYPED) || (way && on("[type=range]"))) return; // a slider has its own use for these
     if (way && model.card) this.place.querySelector(`a[rel=${way}]`)?.click();
     else if (event.key === "p") model.present = !model.present;
     else if (event.key === "Escape" && model.present) model.present = false;
