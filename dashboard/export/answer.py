@@ -9,7 +9,6 @@ from core.jobs import request_pool
 from dashboard.faults import note, sentence
 
 if TYPE_CHECKING:
-    from core.reproduce import Recipe
     from dashboard.stage.component import Stage
 
 KINDS = ("csv", "netcdf", "script", "command")
@@ -44,6 +43,15 @@ def answer(stage: Stage, request: Any) -> None:
     request_pool().submit(work)
 
 
+def _settings(stage: Stage) -> dict[str, Any]:
+    """Those that made the picture; none while it is a preview."""
+    try:
+        recipe = stage.recipe() if stage.recipe is not None else None
+    except ValueError:
+        return {}
+    return {} if recipe is None else dict(recipe.settings)
+
+
 def make(stage: Stage, kind: str, position: float) -> dict[str, Any]:
     """The answer without its number. ValueError where there is nothing to save."""
     from dashboard.export.dataset import netcdf, scene_dataset
@@ -52,14 +60,14 @@ def make(stage: Stage, kind: str, position: float) -> dict[str, Any]:
     scene = stage.scene
     if scene is None:
         raise ValueError(NOTHING)
-    recipe: Recipe | None = stage.recipe() if stage.recipe is not None else None
     if kind in ("script", "command"):
+        recipe = stage.recipe() if stage.recipe is not None else None
         if recipe is None:
             raise ValueError(NOTHING)
         if kind == "script":
             return {"text": recipe.script, "note": recipe.script_note}
         return {"text": recipe.command and recipe.command + "\n", "note": recipe.command_note}
-    settings = dict(recipe.settings) if recipe is not None else {}
+    settings = _settings(stage)
     if kind == "csv":
         return {"file": scene_table(scene, position, stage.label, settings).encode()}
     return {"file": netcdf(scene_dataset(scene, stage.label, settings))}

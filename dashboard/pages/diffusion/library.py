@@ -5,18 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
 import torch
 
-from core.ensembles.files import open_ensemble
 from core.ensembles.library import Library
+from core.ensembles.spread import MOST, spread_configurations
 from core.theories.phi4 import Phi4
 from dashboard.pages.diffusion.state import MADE_HERE
-
-MOST = 1024
-"""Configurations that are read, as many as can be dissolved."""
-SITES = 2**24
-"""Most sites that they have together (64 MB)."""
 
 
 @dataclass(frozen=True)
@@ -75,21 +69,14 @@ def stored(name: str) -> Stored:
 @lru_cache(maxsize=4)
 def load(ensemble: Stored) -> StoredEnsemble:
     """Configurations spread over the file, as many as the page can use."""
-    with open_ensemble(Library().path(ensemble.name)) as reader:
-        chains, draws = reader.stored
-        wanted = max(2, min(MOST, chains * draws, SITES // reader.theory.volume))
-        chains = min(chains, wanted)
-        picked = np.unique(np.linspace(draws - 1, 0, min(draws, wanted // chains)).round().astype(int))
-        independent = reader.independent
-        blocks = [reader.read(0, chains, int(draw), int(draw) + 1)[:, 0] for draw in picked]
-        warnings = reader.attributes["warnings"]
-    fields = torch.from_numpy(np.concatenate(blocks))
+    found = spread_configurations(Library().path(ensemble.name), MOST)
+    fields = found.fields
     if len(fields) < 2:
         raise ValueError(f"the ensemble {ensemble.name!r} has a single configuration; the page needs two at least")
     return StoredEnsemble(
         ensemble.name,
         ensemble.theory,
         fields,
-        " ".join(w[:1].upper() + w[1:] for w in warnings) or None,
-        0 if independent else chains,
+        " ".join(w[:1].upper() + w[1:] for w in found.warnings) or None,
+        found.chains,
     )

@@ -36,6 +36,11 @@ def at_home(name: str, kappa: float) -> str:
     return own if name.startswith(single) and own in shipped() else name
 
 
+def path(name: str) -> Path | None:
+    """The file of a model, None for one that is gone."""
+    return _files().get(name)
+
+
 def model(name: str) -> FieldModel:
     """A model by its name. ValueError with a sentence for one that is gone or damaged."""
     path = _files().get(name)

@@ -21,6 +21,7 @@ from dashboard.pages.diffusion.action import Implied, implied
 from dashboard.pages.diffusion.ensembles import Request
 from dashboard.pages.diffusion.library import Stored, StoredEnsemble
 from dashboard.pages.diffusion.outcome import Outcome
+from dashboard.pages.diffusion.recipes import field_recipe
 from dashboard.pages.diffusion.rows import Row
 from dashboard.pages.diffusion.scene import run_scene, thermalising_scene
 from dashboard.pages.diffusion.shared_work import shared_work
@@ -59,6 +60,7 @@ class PlayView:
             height=None, sizing_mode="stretch_both", min_height=400, margin=(0, 4), dark=shell.param.dark,
             areas=shell.param.areas, label="A lattice field dissolves into noise and re-forms",
         )  # fmt: skip
+        self.stage.reproduces(lambda: None if self.outcome is None else field_recipe(self.outcome, state, WATCHED))
         self.note = pn.pane.Alert("", alert_type="warning", visible=False, margin=(0, 10), sizing_mode="stretch_width")
         self.equation = pn.pane.LaTeX("", renderer="mathjax", margin=(12, 14, 4, 14), sizing_mode="stretch_width")
         self.table = pn.pane.HTML("", sizing_mode="stretch_width", margin=(4, 14), stylesheets=[TABLE_CSS])

@@ -12,6 +12,8 @@ import panel as pn
 import panel_material_ui as pmui
 
 from core.jobs import Token
+from core.reproduce.lattice import simulation_recipe
+from core.reproduce.recipe import Recipe
 from core.samplers.algorithms import find
 from core.samplers.live_parameters import live_parameters, provisional_parameters
 from core.samplers.simulation import Frame, Simulation
@@ -88,6 +90,8 @@ class LiveView:
         self._simulation: Simulation | None = None
         self.runner: Runner | None = None
         self.field.on_paint(self._paint)
+        for stage in (self.field, self.observables):
+            stage.reproduces(self._recipe)
         shell.on_close(self.close)
         state.param.watch(self._steered, ["kappa", "lam"])
         state.param.watch(self._other_method, list(METHOD))
@@ -315,6 +319,12 @@ class LiveView:
             self._order(lambda simulation: simulation.paint(
                 str(self.state.brush), inside, self.field.brush_radius, self._tile, begins
             ))  # fmt: skip
+
+    def _recipe(self) -> Recipe | None:
+        names = ("L", "kappa", "lam", "algorithm", "start", "seed")
+        simulation = self._simulation
+        settings = {name: getattr(self.state, name) for name in names}
+        return None if simulation is None else simulation_recipe(simulation, settings)
 
     # What is shown; called in the runner's thread but for the last three
 

@@ -24,7 +24,15 @@ export function layHeader(ctx, view, width) {
   const rightmost = Math.max(title + note, ...entries.map((entry) => entry.x + entry.width - 14));
   const span = Math.min(width, beside ? title + note + all : rightmost);
   const rows = entries.length ? line + 1 : title + note > 0 ? 1 : 0;
-  return { height: rows * row + (rows ? 5 : 6), row, entries, noteAt: title, span };
+  return { height: rows * row + (rows ? 5 : 6), row, entries, noteAt: title, span, width };
+}
+
+// As much of a text as finds room.
+function shortened(ctx, text, room) {
+  if (ctx.measureText(text).width <= room) return text;
+  let end = text.length;
+  while (end > 0 && ctx.measureText(`${text.slice(0, end)}…`).width > room) end--;
+  return end > 0 ? `${text.slice(0, end).trimEnd()}…` : "";
 }
 
 export function drawHeader(ctx, view, header, hidden) {
@@ -40,7 +48,7 @@ export function drawHeader(ctx, view, header, hidden) {
   if (spec.note) {
     ctx.font = theme.small;
     ctx.fillStyle = theme.soft;
-    ctx.fillText(spec.note, header.left + header.noteAt, top + header.row / 2 + 0.5);
+    ctx.fillText(shortened(ctx, spec.note, header.width - header.noteAt), header.left + header.noteAt, top + header.row / 2 + 0.5);
   }
   ctx.font = theme.font;
   for (const entry of header.entries) {

@@ -64,6 +64,9 @@ export class Sheet {
       if (!(panel.width >= 20 && panel.height >= 20)) continue;
       pen.save();
       pen.translate(panel.host.offsetLeft, panel.host.offsetTop); // within the sheet, which is positioned
+      pen.beginPath();
+      pen.rect(0, 0, panel.width, panel.height);
+      pen.clip();
       panel.paintOn(pen, moment, theme, scale);
       pen.restore();
     }
