@@ -47,7 +47,11 @@ p { margin: 2px 0 6px; max-width: 90ch; }
 .facts td { white-space: normal; overflow-wrap: anywhere; max-width: 80ch; }
 summary { cursor: pointer; font-weight: 600; padding: 4px 0; }
 """
-TALL = ":host .frame { max-height: max(220px, 42vh); }"
+TABLE = """
+.frame { max-height: max(220px, 42vh); }
+td:nth-child(9) { white-space: normal; min-width: 150px; }
+"""
+"""Of the table: tall, and its numbers at a glance may be on two lines."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +110,7 @@ class LibraryView:
         self.widgets = controls(self.state, FILTERS, LABELS)
         over = control(self.state, "abscissa", LABELS["abscissa"], sizing_mode=None, width=190)
         self.table = LibraryTable(
-            columns=COLUMNS, right=RIGHT, css_classes=["library-table"], marking="Compare", stylesheets=[TALL]
+            columns=COLUMNS, right=RIGHT, css_classes=["library-table"], marking="Compare", stylesheets=[TABLE]
         )
         self.message = pmui.Alert(
             object="", severity="info", closeable=False, variant="outlined", margin=(4, 10), visible=False,
@@ -116,7 +120,9 @@ class LibraryView:
         self.undo = _button("Undo", "undo", "Bring back what was just deleted.", visible=False, variant="contained")
         self.delete = _button("Delete", "delete", "Move it into the trash; it can come back.", color="error")
         self.back = _button("Restore", "restore", "Bring it back into the library.", color="primary")
-        again = _button("Refresh", "refresh", "Look again: other people and the command line may have added things.")
+        again = _button(
+            "Look again", "refresh", "Other people and the command line may have added things.", margin=(4, 12)
+        )
         wide: dict[str, Any] = {"sizing_mode": "stretch_width", "stylesheets": [style.TABLE_CSS, CSS]}
         self.head = pn.pane.HTML("", margin=(6, 12, 0, 12), css_classes=["library-card"], **wide)
         self.links = pn.pane.HTML("", margin=(7, 8, 4, 12), stylesheets=[CSS], css_classes=["library-links"])
@@ -153,12 +159,10 @@ class LibraryView:
             "title_variant": "subtitle2",
         }  # fmt: skip
         self.sidebar: list[Any] = [
-            pmui.Card(*(self.widgets[name] for name in FILTERS), title="Search", **look),
+            pmui.Card(*[*(self.widgets[name] for name in FILTERS), again], title="Search", **look),
             pmui.Card(*self.taking.parts, title="Import", **look),
         ]
-        top = pn.Row(
-            self.message, self.undo, again, margin=0, sizing_mode="stretch_width", styles={"min-height": "40px"}
-        )
+        top = pn.Row(self.message, self.undo, margin=0, sizing_mode="stretch_width")
         self.main: list[Any] = [
             pn.Column(top, self.table, self.place, self.compared, sizing_mode="stretch_width", margin=0)
         ]
