@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from core.limits import limits
 
 LIMITED = {
@@ -24,6 +26,8 @@ def beyond(key: str, text: str) -> str:
     try:
         value = float(text)
     except ValueError:
+        return ""
+    if math.isnan(value):
         return ""
     try:
         limits().check(LIMITED[key], value)
