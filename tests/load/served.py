@@ -28,8 +28,8 @@ def count(counts: Path, *_: Any) -> None:
         ctypes.CDLL(None).malloc_trim(0)
     objects = gc.get_objects()
     found = {
-        "documents": sum(isinstance(o, Document) for o in objects),
-        "runners": sum(isinstance(o, Runner) for o in objects),
+        "documents": sum(issubclass(type(o), Document) for o in objects),
+        "runners": sum(type(o) is Runner for o in objects),
         "channels": len(socket._channels),
         "threads": threading.active_count(),
     }
