@@ -81,6 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
     from core.diffusion.field_request import SampleRequest
     from core.diffusion.field_sample import sample
     from core.ensembles.generated import require_room
+    from core.history import keep
+    from core.history_records import ensemble_run
 
     torch.set_num_threads(1)  # configurations are shared by the threads of the engine instead
     out: Path = arguments.out
@@ -106,6 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
     with _bar() as show:
         result = sample(request, bound, device=arguments.device, patience=patience, progress=show)
     result.save(out, arguments.force)
+    keep(lambda: ensemble_run(out, "command line"))
     models.say(bound)
     for sentence in result.warnings:
         warn(sentence)

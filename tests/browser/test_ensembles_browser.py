@@ -90,7 +90,7 @@ def test_an_ensemble_is_made_listed_measured_downloaded_and_deleted(page, dashbo
     expect(page.locator(".keep-report")).to_contain_text("κ₈/κ₂⁴", timeout=LONG)
 
     page.get_by_role("button", name="Delete …").click()
-    page.get_by_role("button", name="Delete for good").click()
+    page.get_by_role("button", name="Yes, delete").click()
     expect(page.locator(".keep-message")).to_contain_text("has been deleted")
     expect(page.locator(".keep-table")).to_contain_text("The library is empty")
     assert library.list() == []

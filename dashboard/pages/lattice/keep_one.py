@@ -64,7 +64,7 @@ class OneEnsemble:
         self.measuring = _button("Measure", "measure")
         self.going_on = _button("Go on", "resume")
         self.delete = _button("Delete …", "delete", color="error")
-        self.sure = _button("Delete for good", "sure", color="error", variant="contained", visible=False)
+        self.sure = _button("Yes, delete", "sure", color="error", variant="contained", visible=False)
         self.keep = _button("Keep", "keep", visible=False)
         self.measuring.on_click(lambda _: self.measure())
         self.going_on.on_click(lambda _: self.plan and self._go_on(self.name, self.plan.request()))
@@ -138,7 +138,8 @@ class OneEnsemble:
             self._say("error", f"“{self.name}” could not be deleted: {problem}")
             self._ask(False)
             return
-        self._say("info", f"“{self.name}” has been deleted.")
+        way_back = "; the page Library can bring it back" if self.entry is not None else ""
+        self._say("info", f"“{self.name}” has been deleted{way_back}.")
         self._refresh()
 
     def _show_unfinished(self, name: str) -> None:

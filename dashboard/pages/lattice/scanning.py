@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from core.history import keep
+from core.history_records import scan_run
 from core.jobs.board import State, ThreadJob, board
 from core.limits import limits
 from core.samplers.scan import ScanPoint, ScanReport, ScanRequest, scan
@@ -66,6 +68,8 @@ class Scanning(ThreadJob):
 
     def _end(self, state: State) -> None:
         super()._end(state)
+        if self.points:
+            keep(lambda: scan_run(self.request, self.points, self.seconds, "browser"))
         self._tell()
 
     def _tell(self) -> None:
