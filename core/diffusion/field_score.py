@@ -14,6 +14,7 @@ from core.diffusion.field_divergence import network_divergence
 from core.diffusion.field_gaussian import FieldGaussianScore
 from core.diffusion.field_magnetisation import MagnetisationTable
 from core.diffusion.field_noise import noise_range
+from core.diffusion.finite import require_finite
 from core.diffusion.gaussian_law import GaussianLaw
 from core.theories.phi4 import Phi4
 
@@ -187,7 +188,7 @@ class FieldScore:
                 if count < size:  # products of matrices round differently for another number of rows
                     some = torch.cat([some, torch.zeros((size - count, *self.event), device=x.device)])
                 out[first : first + count] = network(some, levels, propagators)[:count]
-        return out
+        return require_finite(out, x, sigma)
 
     def _on(self, device: torch.device) -> tuple:
         if device not in self._places:

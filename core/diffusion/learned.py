@@ -16,6 +16,7 @@ import torch
 import core
 from core.contracts import Tensor
 from core.diffusion import checkpoint
+from core.diffusion.finite import require_finite
 from core.diffusion.linear_part import LinearPart
 from core.diffusion.network import KNEE, Correction, Normalisation
 
@@ -89,15 +90,16 @@ class LearnedScore:
     def score(self, x: Tensor, f: float = 1.0, xi: float = 0.0) -> Tensor:
         """∇log P of ``f x_0 + √Ξ η`` at x (n, dim): ``(f D(x/f, σ̃) - x)/Ξ``, in a form that never overflows.
 
-        Raises ValueError if x has not the dimension of the training samples, or unless f >= 0 and Ξ >= 0.
+        Raises ValueError if x has not the dimension of the training samples, or unless f >= 0 and Ξ >= 0, and
+        FloatingPointError where the network gives numbers that are not finite.
         """
         if x.ndim != 2 or x.shape[1] != self.dim:
             raise ValueError(f"x must have the shape (n, {self.dim}) as in training, got {tuple(x.shape)}")
         if not (f >= 0 and xi >= 0 and f + xi > 0):
             raise ValueError(f"f and xi must not be negative, nor both zero, got {f} and {xi}")
         if xi < (f * self.record.sigma_min) ** 2:
-            return self._score(x / f, 1.0, self.record.sigma_min**2) / f
-        return self._score(x, f, xi)
+            return require_finite(self._score(x / f, 1.0, self.record.sigma_min**2) / f, x, self.record.sigma_min)
+        return require_finite(self._score(x, f, xi), x, math.sqrt(xi) / f if f > 0 else math.inf)
 
     def _score(self, x: Tensor, f: float, xi: float) -> Tensor:
         # -y/q + (f c/Ξ) F(y/√q, σ̃) with y = x - f mean and q = f² v + Ξ, along the principal axes
