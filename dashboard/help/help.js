@@ -15,7 +15,7 @@ export function render({ model }) {
     row.words = `${term} ${text}`.toLowerCase();
     return row;
   });
-  const filter = el("input", { type: "search", placeholder: "Filter, such as χ or score" });
+  const filter = el("input", { type: "text", placeholder: "Filter, such as χ or score" });
   filter.setAttribute("aria-label", "Filter the definitions");
   filter.addEventListener("input", () => {
     for (const row of terms) row.hidden = !row.words.includes(filter.value.trim().toLowerCase());

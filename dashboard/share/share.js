@@ -85,6 +85,7 @@ export function render({ model }) {
     list.replaceChildren(...controls.map(({ key, label, how }) => {
       chosen.set(key, how);
       const select = el("select", {}, ...HOW.map(([value, text]) => new Option(text, value, false, value === how)));
+      select.setAttribute("aria-label", label);
       select.addEventListener("change", () => { chosen.set(key, select.value); compose(); });
       return el("li", {}, el("label", { title: key }, el("span", { textContent: label }), select));
     }));

@@ -111,7 +111,8 @@ def values(parameter):
     if isinstance(parameter, param.Boolean):
         return st.booleans()
     if isinstance(parameter, param.Integer):
-        return st.integers(*(parameter.bounds or (None, None)))
+        low, high = parameter.bounds or (None, None)
+        return st.integers(low and int(low), high and int(high))
     if isinstance(parameter, param.Number):
         low, high = parameter.bounds or (None, None)
         return st.floats(low, high, allow_nan=False, allow_infinity=False)
