@@ -171,7 +171,7 @@ def is_folder(path: Path) -> bool:
 def _open_array(path: Path, theory: Any, independent: bool) -> EnsembleReader:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except Exception as error:  # of a damaged header numpy's parser says SyntaxError, TokenError, TypeError and more
         raise ValueError(f"{path} is not a NumPy array of numbers, or it is damaged or cut short") from error
     if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
         raise ValueError(f"{path} must hold real numbers, got {array.dtype}")

@@ -58,7 +58,7 @@ def open_fields(path: Path) -> np.ndarray:
     """The fields (n, *lattice) of a ``.npy`` file, not yet read. ValueError with a sentence for anything else."""
     try:
         array = np.lib.format.open_memmap(path, mode="r")  # numpy.load would try zip archives too
-    except (ValueError, OSError, EOFError, OverflowError) as error:
+    except Exception as error:  # of a damaged header numpy's parser says SyntaxError, TokenError, TypeError and more
         raise ValueError("it is not a NumPy array of numbers, or it is damaged or cut short") from error
     if not (array.dtype.kind in "iu" or array.dtype in (np.float32, np.float64)):
         raise ValueError(f"it must hold real numbers, float32, float64 or integers, got {array.dtype}")

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from core.diffusion.field_model import shipped
+from core.ensembles.files import open_ensemble
 from core.ensembles.request import EnsembleRequest
 from core.library import catalogue
 from core.library.intake import import_file
@@ -147,6 +148,19 @@ def test_any_file_is_taken_whole_or_refused(tmp_path, change, suffix, name):
 def is_whole(taken):
     item = next(i for i in catalogue.catalogue() if i.kind == taken.kind and i.name == taken.name)
     return not item.problem
+
+
+@pytest.mark.parametrize(
+    "header", ["{'descr': '<f4', 'shape': (3, 4, 4])}", '{\'descr\': """', "  {\n }\n x", "((" * 2000]
+)
+def test_what_numpy_stumbles_over_is_refused(tmp_path, header):
+    text = header.encode() + b"\n"
+    path = tmp_path / "upload.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(200))
+    for call in (lambda: import_file(path), lambda: open_ensemble(path)):
+        taken, refused = outcome(call)
+        assert taken is None
+        assert "damaged" in refused
 
 
 @settings(FUZZ, max_examples=max(3, EXAMPLES // 10))
