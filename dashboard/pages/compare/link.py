@@ -24,7 +24,7 @@ class CompareLink(JSComponent):
       button.title = 'Keep this state as A and see another one beside it, with the same noise.'
       button.addEventListener('click', () => {
         const here = new URLSearchParams(location.search)
-        const there = new URLSearchParams({ page: 'compare', room: model.room })
+        const there = new URLSearchParams({ page: 'compare', room: model.room, preset: 'same' })
         for (const key of ['theme', 'seed']) if (here.has(key)) there.set(key, here.get(key))
         for (const name of model.names) {
           if (!here.has(name)) continue

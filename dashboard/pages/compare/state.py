@@ -82,6 +82,10 @@ PRESETS: dict[str, Preset] = {
 """By their names in the address (``?page=compare&preset=ve-vp``)."""
 
 
+SAME = "same"
+"""In place of a preset: both runs begin alike, at the defaults of the room."""
+
+
 def first_of(room: str) -> str:
     """The preset that a room opens with."""
     return next(name for name, preset in PRESETS.items() if preset.room == room)

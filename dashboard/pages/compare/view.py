@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from dashboard.pages.compare.sides import Sides
-from dashboard.pages.compare.state import OWN, PRESETS, CompareState, Preset, first_of
+from dashboard.pages.compare.state import OWN, PRESETS, SAME, CompareState, Preset, first_of
 from dashboard.shell import Content, Shell
 
 KINDS = {"line": "Line", "plane": "Plane", "fields": "Fields"}
@@ -22,12 +22,12 @@ def build(shell: Shell) -> Content:
 def view_of(shell: Shell) -> Any:
     """The comparison that the address asks for.
 
-    ``preset`` names one of PRESETS to begin with; what else the address says of the runs, as ``a.NAME`` and ``b.NAME``,
-    goes beyond it. Both runs begin as the room's first preset where there is none.
+    ``preset`` names one of PRESETS to begin with, or SAME; what else the address says of the runs, as ``a.NAME`` and
+    ``b.NAME``, goes beyond it. Both runs begin as the room's first preset where there is none.
     """
     state = CompareState()
     asked = shell.address.get("preset")
-    if asked and asked not in PRESETS:
+    if asked and asked != SAME and asked not in PRESETS:
         shell.say(f"There is no preset {asked!r}; there are {', '.join(PRESETS)}.", "warning")
     shell.address.set("preset", None)
     if asked in PRESETS:
@@ -36,6 +36,8 @@ def view_of(shell: Shell) -> Any:
     room = str(state.room)
     shell.sync(state, OWN[room])
     preset = PRESETS[asked if asked in PRESETS and PRESETS[asked].room == room else first_of(room)]
+    if asked == SAME:
+        preset = Preset("", room, {}, {})
     if room == "chains":
         from dashboard.pages.compare.chains import SETTINGS, ChainsView, make_state
 

@@ -59,6 +59,7 @@ def test_equal_settings_run_once(compare, wait):
     view = compare(f"{LINE}&b.schedule=ve")
     wait(lambda: done(view))
     assert view.outcome.a is view.outcome.b
+    assert not view.sides.split
     assert view.layout.names.object.count("the same settings") == 2
     assert view.numbers.found.difference.value.tolist() == [0.0] * 4
 
@@ -130,6 +131,15 @@ def test_held_chains_show_their_past_and_go_on(compare, wait):
     view.hold(False)
     wait(lambda: view.pair.frames[0].updates > done)
     assert not view.stage.controls
+
+
+def test_two_runs_may_begin_alike(shells):
+    shell = shells("?page=compare&room=line&preset=same&a.sigma=7&b.sigma=7&" + LINE)
+    view = view_of(shell)
+    assert not view.sides.differing
+    assert not view.sides.split
+    assert view.sides.b.sigma == 7
+    assert not said(shell)
 
 
 def test_the_way_from_a_room_leads_to_its_comparison():

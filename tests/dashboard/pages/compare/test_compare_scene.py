@@ -86,6 +86,9 @@ def test_another_schedule_changes_b_alone(token):
     assert np.array_equal(*limits)
     own = [np.asarray(alone[f"{w}_density"].xlim) for w in "ab"]
     assert np.all(limits[0][:, 1] >= own[0][:, 1] - 1e-9)
+    turned = panels(scene_of(kind, b, a))
+    assert np.array_equal(turned["a_density"].xlim, limits[0])
+    assert np.array_equal(turned["b_density"].ylim, both["a_density"].ylim)
 
 
 def test_curves_of_both_are_over_each_other_in_their_colours(token):
