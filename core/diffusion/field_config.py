@@ -20,7 +20,8 @@ class FieldTrainingConfig:
     'tsm' combine the known action with the data, 'dsm' takes the data alone; auto does so where the action is not
     known. ``levels`` 'uniform' or 'adaptive' is the density of log σ̃, from ``sigma_min`` to ``sigma_max``, or where
     these are None over what the data need. Training stops after ``patience`` validations (0: never) without a better
-    one. ``mixed`` (bfloat16) and ``compiled`` are for CUDA. Raises ValueError, naming the field.
+    one. After it, what the network says of the magnetisation is set right at each level by ``calibration`` fields, of
+    all couplings together. ``mixed`` (bfloat16) and ``compiled`` are for CUDA. Raises ValueError, naming the field.
     """
 
     steps: int | None = None
@@ -35,13 +36,15 @@ class FieldTrainingConfig:
     sigma_min: float | None = None
     sigma_max: float | None = None
     patience: int = 0
+    calibration: int = 2048
     mixed: bool = False
     compiled: bool = False
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.minutes is None):
             raise ValueError(f"give either steps or minutes, got {self.steps} and {self.minutes}")
-        for name, value, least in (("steps", self.steps, 1), ("batch", self.batch, 1), ("warmup", self.warmup, 0)):
+        for name, least in (("steps", 1), ("batch", 1), ("warmup", 0), ("calibration", 1)):
+            value = getattr(self, name)
             if value is not None and value < least:
                 raise ValueError(f"{name} must be at least {least}, got {value}")
         if self.batch > MOST_BATCH:

@@ -100,6 +100,10 @@ class FieldSource(ABC):
     def fields(self, k: int, n: int) -> Tensor:
         """About ``n`` training configurations of law k, (·, *event) float32; batches stay what they were."""
 
+    def magnetisations(self, k: int, n: int) -> np.ndarray:
+        """The mean over the lattice of about ``n`` training configurations of law k, (·,) float64."""
+        return _mean(self.fields(k, n))
+
     @property
     @abstractmethod
     def digest(self) -> str:
@@ -242,3 +246,7 @@ def _split(fields: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         cut = draws - max(1, draws // HELD_OUT)
         train, held = fields[:, :cut], fields[:, cut:]
     return tuple(np.ascontiguousarray(part, dtype=np.float32) for part in (train, held))  # type: ignore[return-value]
+
+
+def _mean(fields: Tensor) -> np.ndarray:
+    return fields.double().flatten(1).mean(1).cpu().numpy()

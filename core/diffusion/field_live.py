@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -163,6 +163,9 @@ class LiveSource(FieldSource):
     def fields(self, k: int, n: int) -> Tensor:
         return self._pools[k].ahead(n)
 
+    def magnetisations(self, k: int, n: int) -> np.ndarray:
+        return self._pools[k].magnetisations_ahead(n)
+
     @property
     def digest(self) -> str:
         return hashlib.sha256(json.dumps(self.describe()).encode()).hexdigest()[:16]
@@ -223,13 +226,20 @@ class _Pool:
 
     def ahead(self, n: int) -> Tensor:
         """At least ``n`` configurations that the chains will come to, if they are not there yet."""
-        found, x = [self.fields], self.fields
+        return torch.cat(list(self._ahead(n)))
+
+    def magnetisations_ahead(self, n: int) -> np.ndarray:
+        """The mean over the lattice of the same, float64."""
+        return torch.cat([x.double().flatten(1).mean(1) for x in self._ahead(n)]).numpy()
+
+    def _ahead(self, n: int) -> Iterator[Tensor]:
+        x = self.fields
+        yield x
         for turn in range(1, math.ceil(n / len(x))):
             x, _ = advance(
                 self.theory, "cluster", self.parameters, x, self.count + MOVES * (turn - 1), MOVES, self.noise
             )
-            found.append(x)
-        return torch.cat(found)
+            yield x
 
     def _turn(self) -> None:
         self.fields = self._moved() if self._next is None else self._next.result()

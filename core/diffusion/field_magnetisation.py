@@ -34,14 +34,16 @@ if TYPE_CHECKING:
 WIDTHS = (0.25, 0.5, 1.0)
 """The w of δ."""
 TERMS = 1 + 2 * len(WIDTHS)
-LEVELS = 20
+LEVELS = 24
 """Levels σ̃ of the table, from ``LOWEST`` times the spread √(V⟨M²⟩) of the zero mode to the last of the training."""
 LOWEST = 0.02
 BINS = 400
-FITTED, FEWEST = 2048, 256
-"""Dissolved fields at each level that δ is fitted to, for all couplings together, and for each at least."""
-MEASURED = 65_536
-"""Configurations of each coupling from which P(M) is taken, at most."""
+FEWEST = 256
+"""Dissolved fields at each level that δ is fitted to, at least."""
+FIELDS = 65_536
+"""Configurations that are dissolved, at most."""
+MEASURED = 32
+"""P(M) is taken from so many times more configurations than δ is fitted to: what it is off by is off at every level."""
 
 
 @dataclass(frozen=True, eq=False)

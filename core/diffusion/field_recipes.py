@@ -17,6 +17,7 @@ from core.diffusion.field_model import MODELS
 from core.diffusion.field_training import FieldTrainer, FieldTrainingConfig
 
 EVENT, LAM, SEED = (32, 32), 0.022, 1
+CALIBRATION = 12_288
 
 
 class Recipe(NamedTuple):
@@ -28,7 +29,7 @@ class Recipe(NamedTuple):
 
 SHIPPED = {
     "phi4_L32_k0.21": Recipe((0.21,), 800),
-    "phi4_L32_k0.27": Recipe((0.27,), 3000),
+    "phi4_L32_k0.27": Recipe((0.27,), 8000),
     "phi4_L32_k0.40": Recipe((0.4,), 800),
     "phi4_L32_conditioned": Recipe((0.2, 0.4), 3000),
 }
@@ -41,7 +42,7 @@ def trainer(name: str, folder: Path) -> FieldTrainer:
         return FieldTrainer.load(state, None, "cpu")
     recipe = SHIPPED[name]
     source = LiveSource(LiveRequest.over([EVENT], recipe.kappas, [LAM], SEED))
-    config = FieldTrainingConfig(steps=recipe.steps, levels="adaptive")
+    config = FieldTrainingConfig(steps=recipe.steps, levels="adaptive", calibration=CALIBRATION)
     return FieldTrainer(source, config, "small", SEED, "cpu", 1)
 
 

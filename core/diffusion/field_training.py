@@ -30,7 +30,7 @@ from core.diffusion.field_data import FieldSource, open_files
 from core.diffusion.field_levels import NoiseLevels, trained_range
 from core.diffusion.field_live import LiveRequest, LiveSource
 from core.diffusion.field_loss import Batch, denoising_loss
-from core.diffusion.field_magnetisation import FEWEST, FITTED, MEASURED, MagnetisationTable, fitted
+from core.diffusion.field_magnetisation import FEWEST, FIELDS, MEASURED, MagnetisationTable, fitted
 from core.diffusion.field_model import FieldModel, FieldTrainingRecord
 from core.diffusion.field_network import PRESETS, FieldNetwork, NetworkConfig
 from core.diffusion.field_noise import noise_range
@@ -324,12 +324,11 @@ class FieldTrainer:
     def _set_magnetisation_right(self) -> None:
         """Fit the tables of the finished network (``core.diffusion.field_magnetisation``)."""
         self.tables, model = [], self.model()
-        configs, noise = max(FEWEST, FITTED // len(self.baselines)), self._noise.of("magnetisation")
+        configs, noise = max(FEWEST, self.config.calibration // len(self.baselines)), self._noise.of("magnetisation")
         tables = []
         for k, baseline in enumerate(self.baselines):
-            own = self.source.fields(k, MEASURED)
-            m = own.double().flatten(1).mean(1).numpy()
-            tables.append(fitted(model, baseline, own, m, configs, noise.of(str(k))))
+            m = self.source.magnetisations(k, MEASURED * configs)
+            tables.append(fitted(model, baseline, self.source.fields(k, FIELDS), m, configs, noise.of(str(k))))
         self.tables = tables
 
     @property
