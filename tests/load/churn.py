@@ -12,9 +12,9 @@ from tests.load.session import Session
 AT_ONCE = 5
 STAY = 1.0
 """Seconds that a visitor stays after the first picture."""
-LIFETIME = 1000
+LIFETIME = 15_000
 """Milliseconds that a session outlives its visitor by."""
-FORGOTTEN = 6.0
+FORGOTTEN = 24.0
 """Seconds after which the last sessions are gone."""
 EVERY = 50
 
