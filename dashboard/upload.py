@@ -105,19 +105,19 @@ class UploadHandler(RequestHandler):
         if self.path is None or self.place is None:
             return
         self._file.close()
+        sentence = ""
         if not self.refused and self._received != self._size:
             self.refused = f"Only {in_bytes(self._received)} of {in_bytes(self._size)} have arrived."
         if not self.refused:
             try:
                 sentence = await asyncio.to_thread(self.place.take, self.path, self._name)
-                self.write({"taken": sentence})
-                return
             except (ValueError, OSError) as problem:
                 self.refused = str(problem)
             except Exception:
                 log.exception("an upload could not be taken")
                 self.refused = "The file could not be taken; the log of the server says why."
-        self.write({"refused": self.refused})
+        self._clean()
+        self.write({"refused": self.refused} if self.refused else {"taken": sentence})
 
     def on_finish(self) -> None:
         self._clean()
