@@ -132,7 +132,8 @@ nav a.brand svg {{ width: 26px; height: 26px; color: var(--mui-palette-primary-m
 h1 {{ position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); margin: 0; }}
 nav .device {{ margin-left: auto; padding: 0 10px; color: var(--mui-palette-text-secondary); font-size: 12.5px;
   white-space: nowrap; }}
-@media (max-width: 640px) {{ nav .device, nav a.brand span {{ display: none; }} nav a {{ padding: 6px; }} }}
+@media (max-width: 1000px) {{ nav {{ gap: 0; }} nav .device, nav a.brand span {{ display: none; }}
+  nav a {{ padding: 6px; font-size: 13px; }} }}
 """
 
 HOME_CSS = f"""
