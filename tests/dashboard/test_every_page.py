@@ -112,7 +112,7 @@ def values(parameter):
         return st.booleans()
     if isinstance(parameter, param.Integer):
         low, high = parameter.bounds or (None, None)
-        return st.integers(low and int(low), high and int(high))
+        return st.integers(None if low is None else int(low), None if high is None else int(high))
     if isinstance(parameter, param.Number):
         low, high = parameter.bounds or (None, None)
         return st.floats(low, high, allow_nan=False, allow_infinity=False)
