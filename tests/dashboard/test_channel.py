@@ -58,10 +58,12 @@ def test_two_are_under_way_and_the_newest_waits(channel):
     assert len(browser.messages) == CREDIT
     channel.drawn(1)
     assert browser.got() == {"a": 9}
-    channel.drawn(3)  # of the second nothing was heard, but it came before
-    channel.post("a", 10)
+    channel.post("a", "late")
+    channel.drawn(1)  # said twice: no more credit for it
     browser.run()
-    assert browser.got() == {"a": 10}
+    assert len(browser.messages) == CREDIT + 1
+    channel.drawn(3)  # of the second nothing was heard, but it came before
+    assert browser.got() == {"a": "late"}
 
 
 def test_a_form_is_sent_once_and_again_to_a_new_browser(channel):
