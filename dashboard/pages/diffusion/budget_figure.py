@@ -10,6 +10,7 @@ import numpy as np
 from core.diffusion.error_budget import COLUMNS, ErrorBudget
 from core.diffusion.score_profile import ScoreProfile
 from core.statistics.measure import TITLES
+from dashboard.export.figure import svg_button
 from dashboard.pages.diffusion.budget_texts import scale
 from dashboard.stage import colour
 
@@ -24,6 +25,7 @@ PROFILED = {"phi2": "k2", "action": "k6", "abs_m": "k4", "kappa4_ratio": "k1"}
 LOOK: dict[str, Any] = {
     "responsive": True,
     "show_grid": True,
+    "hooks": [svg_button],
     "default_tools": ["save"],  # a wheel that zooms would stop the page from being scrolled
     "toolbar": "above",
     "legend_position": "right",

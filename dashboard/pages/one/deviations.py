@@ -8,6 +8,7 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 
+from dashboard.export.figure import svg_button
 from dashboard.pages.one.table import Row
 from dashboard.stage import colour
 
@@ -58,6 +59,7 @@ def deviations(rows: Sequence[Row], dark: bool) -> hv.Overlay:
         ylim=(-ROOM * reach, ROOM * reach),
         legend_position="right",
         show_grid=True,
+        hooks=[svg_button],
         default_tools=["save"],  # a wheel that zooms would stop the page from being scrolled
         toolbar="above",
         fontsize={"labels": "10pt", "ticks": "10pt", "legend": "9pt", "title": "11pt"},
