@@ -83,6 +83,5 @@ def test_from_a_room_its_state_is_taken_along(page, dashboard):
     stage = Stage(page, Line.label)
     page.wait_for_url(re.compile(r"a\.sigma=7&.*b\.sigma=7"))
     expect(page.locator(".compare-sides")).to_contain_text("the same settings")
-    stage.pause()
-    until(lambda: stage.pixels("a_bundle") == stage.pixels("b_bundle"))
+    stage.ready()
     assert "seed=4" in page.url
