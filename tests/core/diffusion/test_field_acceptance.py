@@ -30,7 +30,12 @@ pytestmark = pytest.mark.slow
 KAPPAS = (0.21, 0.27, 0.40)
 CONFIGS, REFERENCE = 20_000, 102_400
 SIGMAS = 3.0
-KNOWN = {(0.27, "chi"): 0.08}
+KNOWN = {
+    (0.27, "chi"): 0.05,
+    (0.27, "kappa4_ratio"): 0.015,
+    (0.27, "kappa6_ratio"): 0.025,
+    (0.27, "kappa8_ratio"): 0.03,
+}
 """What is known to miss the goal of 3σ (and of 3 % for χ), and how far off in relative terms it may be."""
 
 
@@ -87,11 +92,11 @@ def test_observables_of_the_shipped_models(kappa):
     learned = found["learned"].observables
     misses = {name for name in OBSERVABLES if not abs(learned[name].sigma) < SIGMAS and (kappa, name) not in KNOWN}
     assert not misses, {name: learned[name] for name in misses}
-    if kappa == 0.27:
-        for name, allowed in (("abs_m", 0.01), ("chi", KNOWN[kappa, "chi"])):
-            a, b, _ = learned[name]
-            assert b.error < 0.55 * a.error, "the reference must be the better known of the two"
-            assert abs(a.value / b.value - 1) < allowed, name
+    bounds = {name: allowed for (at, name), allowed in KNOWN.items() if at == kappa}
+    for name, allowed in (bounds | ({"abs_m": 0.01} if kappa == 0.27 else {})).items():
+        a, b, _ = learned[name]
+        assert b.error < 0.55 * a.error, "the reference must be the better known of the two"
+        assert abs(a.value / b.value - 1) < allowed, name
 
 
 def drawn(last: float) -> Tabulated:
