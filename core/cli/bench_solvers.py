@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.cli import models
 from core.cli.arguments import seed, whole_number
 from core.cli.lattices import finite, theory_in_words
+from core.cli.progress import Show, progress_bar
 from core.cli.sample import SOLVERS
 
 if TYPE_CHECKING:
     from core.diffusion.solver_errors import SolverErrors
     from core.theories.phi4 import Phi4
 
+EVALUATIONS, CONFIGS, REFERENCE = (10, 30, 100), 64, 200
+"""By default: the three shipped models in some five minutes of four cores."""
 STATISTICS = 10_000
 """Configurations whose statistical error the table holds the differences against."""
 WIDTH = 110
@@ -24,14 +28,15 @@ WIDTH = 110
 _DESCRIPTION = """\
 Measure what the steps of each solver do to ⟨φ²⟩, the action density and |M|, against the number of
 evaluations of the score, with trained models. Every run has the starts and the noise of its reference of
-1000 steps and more, so that a difference is the error of the steps alone."""
+many more steps, so that a difference is the error of the steps alone."""
 
 _EPILOG = """\
 example:
   stoqlab bench solvers --solvers exponential heun flow --evaluations 10 30 100 --configs 128
 
 Differences are in units of the statistical error of 10 000 configurations; the bracket is their own
-error. Stochastic solvers have a reference for each of their grids and take the longest."""
+error. Stochastic solvers have a reference for each of their grids and take the longest. Without options it
+is some five minutes of four cores; --configs 256 --reference 1000 are for a table to quote."""
 
 
 def add_to(commands) -> None:
@@ -43,11 +48,13 @@ def add_to(commands) -> None:
     parser.add_argument("--solvers", nargs="+", choices=SOLVERS, default=SOLVERS, help="default all")
     parser.add_argument("--grids", nargs="+", choices=models.GRIDS, default=("log-sigma",), help="default log-sigma")
     parser.add_argument(
-        "--evaluations", nargs="+", type=whole_number, default=(10, 20, 30, 50, 100, 1000), metavar="N",
-        help="of the score (default 10 20 30 50 100 1000)",
+        "--evaluations", nargs="+", type=whole_number, default=EVALUATIONS, metavar="N",
+        help=f"of the score (default {' '.join(map(str, EVALUATIONS))})",
     )  # fmt: skip
-    parser.add_argument("--configs", type=whole_number, default=256, metavar="N", help="paths (default 256)")
-    parser.add_argument("--reference", type=whole_number, default=1000, metavar="N", help="its steps (default 1000)")
+    parser.add_argument("--configs", type=whole_number, default=CONFIGS, metavar="N", help=f"paths (default {CONFIGS})")
+    parser.add_argument(
+        "--reference", type=whole_number, default=REFERENCE, metavar="N", help=f"its steps (default {REFERENCE})"
+    )
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="seed (default 0)")
     parser.add_argument("--device", choices=models.DEVICES, default="auto", help="where it runs (default auto)")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
@@ -72,13 +79,15 @@ def run(arguments: argparse.Namespace) -> int:
             raise ValueError(str(error)) from None
         if bound.theory is None:
             raise ValueError(f"{path} does not know its action, which the action density needs")
-        rows = list(
-            solver_errors(
-                bound.score, bound.theory, solvers=arguments.solvers, grids=arguments.grids,
-                evaluations=arguments.evaluations, n=arguments.configs, reference=arguments.reference,
-                seed=arguments.seed, device=arguments.device,
-            )
-        )  # fmt: skip
+        with progress_bar(path.stem, lines=True) as show:
+            rows = list(
+                solver_errors(
+                    bound.score, bound.theory, solvers=arguments.solvers, grids=arguments.grids,
+                    evaluations=arguments.evaluations, n=arguments.configs, reference=arguments.reference,
+                    seed=arguments.seed, device=arguments.device,
+                    progress=partial(_tell, show, path.stem),
+                )
+            )  # fmt: skip
         if arguments.json:
             reports.append(_report(path, bound.theory, rows))
         else:
@@ -87,6 +96,10 @@ def run(arguments: argparse.Namespace) -> int:
         about = {"configs": arguments.configs, "reference": arguments.reference, "seed": arguments.seed}
         print(json.dumps(about | {"models": reports}, allow_nan=False, ensure_ascii=False))
     return 0
+
+
+def _tell(show: Show, model: str, what: str, done: int, total: int) -> None:
+    show(done, total, f"{model}: {what}")
 
 
 def _report(path: Path, theory: Phi4, rows: list[SolverErrors]) -> dict[str, Any]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.cli import models
 from core.cli.arguments import Parser, positive, seed, warn, whole_number
 from core.cli.lattices import theory_in_words
+from core.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from core.contracts import Tensor
@@ -71,14 +70,14 @@ def run(arguments: argparse.Namespace) -> int:
     common: dict[str, Any] = {
         "theory": theory, "n": arguments.configs, "seed": arguments.seed, "device": arguments.device,
     }  # fmt: skip
-    with _bar("error budget") as progress:
+    with progress_bar("error budget") as progress:
         found = error_budget(
             bound.score, data, schedule, solver=arguments.solver or SOLVER, grid=arguments.grid or GRID,
             steps=arguments.steps or STEPS, lowest=arguments.lowest, prior=arguments.prior, progress=progress, **common,
         )  # fmt: skip
     profile = None
     if arguments.profile:
-        with _bar("by noise level") as progress:
+        with progress_bar("by noise level") as progress:
             profile = score_profile(bound.score, data, progress=progress, **common)
     warnings = [sentence for sentence in (bound.outside, *found.warnings) if sentence]
     if arguments.json:
@@ -114,16 +113,3 @@ def _ensemble(path: Path) -> tuple[Tensor, Phi4]:
             return torch.from_numpy(fields), reader.theory
     except (FileNotFoundError, IsADirectoryError) as error:
         raise ValueError(str(error)) from None
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on stderr; what to call with the paths that are done and all."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

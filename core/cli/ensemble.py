@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.cli.arguments import Parser, extent, number, seed, warn, whole_number
+from core.cli.arguments import Parser, extent, number, require_suffix, seed, warn, whole_number
 from core.cli.interrupt import stopping_at_interrupt
+from core.cli.progress import Show, progress_bar
 
 if TYPE_CHECKING:
     from core.ensembles.make import Progress, Report, Result
@@ -119,10 +119,12 @@ def run(arguments: argparse.Namespace) -> int:
     from core.jobs import Token
 
     torch.set_num_threads(1)  # chains are shared by the threads of the engine instead
+    require_suffix("--out", arguments.out, ".nc")
     request, token = request_of(arguments), Token()
-    with stopping_at_interrupt(token), _bar(request.configs) as show:
+    with stopping_at_interrupt(token), progress_bar("planning") as show:
+        tell = _shown(show, request.configs)
         try:
-            result = make_ensemble(request, arguments.out, arguments.resume, arguments.force, show, token)
+            result = make_ensemble(request, arguments.out, arguments.resume, arguments.force, tell, token)
         except FileExistsError as error:
             raise ValueError(str(error).replace("with force", "with --force").replace("resume", "--resume")) from None
     if result.n_configs:
@@ -174,34 +176,21 @@ def _auto(kind):
     return read
 
 
-@contextmanager
-def _bar(configs: int) -> Iterator[Report]:
-    """A progress bar on stderr: what is going on, how many configurations, their rate, time left, acceptance."""
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+def _shown(show: Show, configs: int) -> Report:
+    """Configurations that are done, their rate, and the acceptance; the bar goes by the work, that of planning too."""
+    first: tuple[float, int] | None = None
 
-    columns = (
-        TextColumn("{task.description:<12}"), BarColumn(), TextColumn("{task.fields[count]}"),
-        TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), TextColumn("{task.fields[acceptance]}"),
-    )  # fmt: skip
-    console = Console(stderr=True)
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("planning", total=None, count=f"0/{configs}", rate="", acceptance="")
-        first: tuple[float, int] | None = None
+    def tell(progress: Progress) -> None:
+        nonlocal first
+        count, notes = f"0/{configs}", []
+        if progress.phase in ("sampling", "writing"):
+            now = time.monotonic()
+            first = first or (now, progress.done)
+            if now > first[0]:
+                notes.append(f"{(progress.done - first[1]) / (now - first[0]):.3g}/s")
+            count = f"{progress.done}/{progress.total}"
+        if math.isfinite(progress.acceptance):
+            notes.append(f"acceptance {progress.acceptance:.2f}")
+        show(progress.work, progress.all_work or None, progress.phase, count=count, note=" ".join(notes))
 
-        def show(progress: Progress) -> None:
-            nonlocal first
-            fields: dict[str, Any] = {}
-            if progress.phase == "sampling":
-                now = bar.get_time()
-                first = first or (now, progress.done)
-                if now > first[0]:
-                    fields["rate"] = f"{(progress.done - first[1]) / (now - first[0]):.3g}/s"
-                fields["count"] = f"{progress.done}/{progress.total}"
-            if math.isfinite(progress.acceptance):
-                fields["acceptance"] = f"acceptance {progress.acceptance:.2f}"
-            total = progress.all_work or None
-            bar.update(task, description=progress.phase, completed=progress.work, total=total, **fields)
-
-        yield show
+    return tell

@@ -5,17 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.cli import models
 from core.cli.arguments import Parser, positive, require_suffix, seed, warn, whole_number
 from core.cli.lattices import finite, theory_in_words
+from core.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from core.diffusion.field_sample import Report, SampleResult
+    from core.diffusion.field_sample import SampleResult
 
 # The names are spelled out here because asking the engine for them would import torch.
 SOLVERS = ("exponential", "exponential-sde", "euler", "heun", "flow", "ancestral", "pc", "multistep")
@@ -105,8 +104,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError("the model does not know its action: give --kappa and --lam for the ensemble file")
     require_room(out, bound.theory, request.configs)
     patience = math.inf if arguments.exact else PATIENCE
-    with _bar() as show:
-        result = sample(request, bound, device=arguments.device, patience=patience, progress=show)
+    with progress_bar("sampling") as show:
+        result = sample(
+            request, bound, device=arguments.device, patience=patience,
+            progress=lambda phase, done, total: show(done, total, phase),
+        )  # fmt: skip
     result.save(out, arguments.force)
     keep(lambda: ensemble_run(out, "command line"))
     models.say(bound)
@@ -160,20 +162,3 @@ def _print(out: Path, result: SampleResult) -> None:
         print(", ".join(known))
     if result.check is not None and result.check.level == "green":
         print(result.check.sentence)
-
-
-@contextmanager
-def _bar() -> Iterator[Report]:
-    """A progress bar on stderr: what is going on, how many configurations, time left."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("sampling", total=None)
-
-        def show(phase: str, done: int, total: int) -> None:
-            bar.update(task, description=phase, completed=done, total=total)
-
-        yield show

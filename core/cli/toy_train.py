@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.cli.arguments import ONE_DIMENSION, TWO_DIMENSIONS, add_target, make, positive, seed, whole_number
 from core.cli.interrupt import stopping_at_interrupt
+from core.cli.progress import progress_bar
 from core.cli.toy import DEVICES
 
 if TYPE_CHECKING:
@@ -88,21 +89,8 @@ def _trainer(arguments: argparse.Namespace) -> Trainer:
 
 
 def _train(trainer: Trainer, minutes: float | None, token: Token) -> None:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("training"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task("", total=trainer.config.steps, completed=trainer.step, loss="–")
-
-        def show(step: int, loss: float, seconds: float) -> None:
-            progress.update(bar, completed=step, loss=f"{loss:.5f}")
-
-        trainer.run(minutes=minutes, callback=show, token=token)
-        progress.update(bar, completed=trainer.step)
+    total = trainer.config.steps
+    with progress_bar("training", done=trainer.step, total=total) as show:
+        trainer.run(
+            minutes=minutes, callback=lambda step, loss, _: show(step, total, note=f"loss {loss:.5f}"), token=token
+        )

@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.cli.arguments import extent, number, positive, require_suffix, seed, warn, whole_number
 from core.cli.interrupt import stopping_at_interrupt
+from core.cli.progress import Show, progress_bar
 from core.cli.toy import DEVICES
 
 if TYPE_CHECKING:
     from core.diffusion.field_data import FieldSource
-    from core.diffusion.field_live import LiveRequest, Report
+    from core.diffusion.field_live import LiveRequest
     from core.diffusion.field_training import FieldTrainer, FieldTrainingConfig, ProgressCallback, TrainingProgress
     from core.jobs import Token
 
@@ -108,8 +108,8 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             print(trainer.source.sentence())
             print(trainer.levels_sentence)
-        with _bar(trainer) as show:
-            trainer.run(callback=show, token=token, checkpoint=out)
+        with progress_bar("training", done=trainer.step, total=trainer.steps) as show:
+            trainer.run(callback=_shown(show), token=token, checkpoint=out)
     keep(lambda: training_run(trainer, out.stem, "command line"))
     if arguments.json:
         print(json.dumps(_report(trainer, out), allow_nan=False))
@@ -141,7 +141,7 @@ def _source(arguments: argparse.Namespace, token: Token | None) -> FieldSource:
     if arguments.data[0] in THEORIES:
         from core.diffusion.field_live import LiveSource
 
-        with _preparing() as show:
+        with progress_bar("thermalising") as show:
             return LiveSource(_request(arguments), report=show, token=token)
     from core.diffusion.field_data import open_files
 
@@ -250,36 +250,11 @@ def _print(trainer: FieldTrainer, out: Path) -> None:
         print("Training is not complete; the same command with --resume goes on.")
 
 
-@contextmanager
-def _bar(trainer: FieldTrainer) -> Iterator[ProgressCallback]:
-    """A progress bar on stderr: steps, gain over the baseline in bands of σ̃ from low to high, time left."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+def _shown(show: Show) -> ProgressCallback:
+    """Steps, and gain over the baseline in bands of σ̃ from low to high."""
 
-    columns = (
-        TextColumn("training"), BarColumn(bar_width=20), TextColumn("{task.fields[count]}"), TimeRemainingColumn(),
-        TextColumn("{task.fields[bands]}"),
-    )  # fmt: skip
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("", total=trainer.steps, completed=trainer.step, count="", bands="")
+    def tell(now: TrainingProgress) -> None:
+        bands = "" if now.validation is None else " ".join(f"{e:+.2f}" for e in now.validation.excess)
+        show(now.step, now.steps, note=f"nats from the baseline, by σ̃: {bands}" if bands else "")
 
-        def show(now: TrainingProgress) -> None:
-            bands = "" if now.validation is None else " ".join(f"{e:+.2f}" for e in now.validation.excess)
-            bands = f"nats from the baseline, by σ̃: {bands}" if bands else ""
-            count = f"{now.step}/{now.steps or '?'}"
-            progress.update(bar, total=now.steps, completed=now.step, count=count, bands=bands)
-
-        yield show
-
-
-@contextmanager
-def _preparing() -> Iterator[Report]:
-    """A bar for the thermalisation of a live sampler."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("thermalising")
-        yield lambda done, total: progress.update(bar, completed=done, total=total)
+    return tell

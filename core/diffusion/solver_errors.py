@@ -9,7 +9,7 @@ discretisation's, with the small error of paired differences, and neither the sc
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,8 +33,8 @@ from core.theories.phi4 import Phi4
 NAMES = ("phi2", "action", "abs_m")
 """⟨φ²⟩, S/V and ⟨|M|⟩, by their names in ``core.statistics.measure``."""
 _COLUMNS = (3, 7, 0)  # of them in ``averages``
-EVALUATIONS = (10, 20, 30, 50, 100, 1000)
-CONFIGS, REFERENCE = 256, 1000
+EVALUATIONS = (10, 30, 100)
+CONFIGS, REFERENCE = 64, 200
 FLOW = "flow"  # key of the reference that all flows share
 
 
@@ -65,26 +65,29 @@ def solver_errors(
     seed: int = 0,
     device: str = "cpu",
     token: Token | None = None,
+    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> Iterator[SolverErrors]:
     """A row for every solver, grid and number of evaluations, as far as that many make two steps.
 
     ``reference`` is the least number of steps of a reference; ``schedule`` by default the VE one that the field needs.
-    Raises ValueError for an unknown name, fewer than two paths, or a score without a Gaussian baseline.
+    ``progress(what, done, total)`` tells before each row which it is, and how many of them are done. Raises ValueError
+    for an unknown name, fewer than two paths, or a score without a Gaussian baseline.
     """
     if n < 2:
         raise ValueError(f"n must be at least 2 paths, got {n}")
     gaussian = baseline_of(score)
     schedule = schedule or schedule_reaching("ve", noise_range(gaussian).high)
     runs = _Paired(score, gaussian, theory, schedule, n, reference, Noise(seed, "solver errors"), device, token)
+    asked, wanted = tuple(evaluations), []
     for solver in solvers:
         if solver not in FIELD_SOLVERS:
             raise ValueError(f"solver must be one of {', '.join(FIELD_SOLVERS)}, got {solver!r}")
         each, more = _calls(solver, gaussian, schedule)
-        for grid in grids:
-            for asked in evaluations:
-                steps = (asked - more) // each
-                if steps >= 2:
-                    yield runs.row(solver, grid, steps, each * steps + more)
+        steps = [(most - more) // each for most in asked]
+        wanted += [(solver, grid, n, each * n + more) for grid in grids for n in steps if n >= 2]
+    for done, (solver, grid, n, calls) in enumerate(wanted):
+        progress(f"{solver} on {grid}, {calls} evaluations", done, len(wanted))
+        yield runs.row(solver, grid, n, calls)
 
 
 class _Paired:

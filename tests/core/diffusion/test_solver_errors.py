@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from core.cli import main
+from core.cli import bench_solvers, main
+from core.diffusion import solver_errors as solver_errors_module
 from core.diffusion.exponential import FIELD_SOLVERS
 from core.diffusion.field_gaussian import FieldGaussianScore
 from core.diffusion.solver_errors import solver_errors
@@ -75,3 +76,22 @@ def test_refusals():
         rows(n=1)
     with pytest.raises(ValueError, match=r"solver must be one of .*, got 'best'"):
         rows(solvers=("best",))
+
+
+def test_it_tells_which_row_is_made():
+    told = []
+    found = rows(
+        solvers=("flow", "euler"), evaluations=(1, 10, 20), n=2, reference=20, progress=lambda *now: told.append(now)
+    )
+    assert [what for what, _, _ in told] == [
+        "flow on log-sigma, 10 evaluations", "flow on log-sigma, 20 evaluations",
+        "euler on log-sigma, 10 evaluations", "euler on log-sigma, 20 evaluations",
+    ]  # fmt: skip
+    assert [(done, total) for _, done, total in told] == [(0, 4), (1, 4), (2, 4), (3, 4)]
+    assert len(found) == 4
+
+
+def test_the_command_has_the_defaults_of_the_engine():
+    """They are spelled out there, for its help is to come without loading torch."""
+    found = (bench_solvers.EVALUATIONS, bench_solvers.CONFIGS, bench_solvers.REFERENCE)
+    assert found == (solver_errors_module.EVALUATIONS, solver_errors_module.CONFIGS, solver_errors_module.REFERENCE)
