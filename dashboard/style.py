@@ -138,22 +138,23 @@ nav .device {{ margin-left: auto; padding: 0 10px; color: var(--mui-palette-text
 
 HOME_CSS = f"""
 :host {{ font: 15px/1.55 {FONT}; color: var(--mui-palette-text-primary); }}
-h1 {{ font: 650 30px/1.15 {FONT}; letter-spacing: -0.02em; margin: 10px 0 14px; text-wrap: balance; }}
-p {{ margin: 0 0 22px; color: var(--mui-palette-text-secondary); text-wrap: pretty; }}
-nav {{ display: grid; gap: 12px; }}
-nav a, a.story {{ display: block; padding: 14px 16px; border: 1px solid var(--mui-palette-divider); border-radius: 10px;
+h1 {{ font: 650 30px/1.15 {FONT}; letter-spacing: -0.02em; margin: 6px 0 12px; text-wrap: balance; }}
+p {{ margin: 0 0 16px; line-height: 1.45; color: var(--mui-palette-text-secondary); text-wrap: pretty; }}
+nav {{ display: grid; gap: 8px; }}
+nav a, a.story {{ display: block; padding: 9px 14px; border: 1px solid var(--mui-palette-divider); border-radius: 10px;
   background: var(--mui-palette-background-paper); color: inherit; text-decoration: none; }}
-a.story {{ margin-bottom: 12px; background: var(--mui-palette-primary-main); border-color: transparent;
+a.story {{ margin-bottom: 8px; background: var(--mui-palette-primary-main); border-color: transparent;
   color: var(--mui-palette-primary-contrastText); }}
 a.story :is(b, span) {{ display: block; color: inherit; }}
-a.story b {{ font-size: 16px; font-weight: 650; }}
+a.story b {{ font-size: 15.5px; line-height: 1.4; font-weight: 650; }}
 a.story b::after {{ content: " →"; }}
 a.story span {{ font-size: 13.5px; line-height: 1.4; }}
 nav a:hover, a.story:hover {{ border-color: var(--mui-palette-text-primary); }}
 :is(nav a, a.story):focus-visible {{ outline: 2px solid var(--mui-palette-primary-main); outline-offset: 2px; }}
-nav b {{ display: block; font-size: 16px; font-weight: 650; color: var(--mui-palette-primary-main); }}
+nav b {{ display: block; font-size: 15.5px; line-height: 1.4; font-weight: 650;
+  color: var(--mui-palette-primary-main); }}
 nav b::after {{ content: " →"; }}
-nav span {{ font-size: 13.5px; line-height: 1.4; color: var(--mui-palette-text-secondary); }}
+nav span {{ display: block; font-size: 13.5px; line-height: 1.4; color: var(--mui-palette-text-secondary); }}
 """
 
 TABLE_CSS = """
