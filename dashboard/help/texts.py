@@ -9,7 +9,7 @@ KEYS: list[tuple[str, str]] = [
     ("Tab", "To the next control; the arrows then move sliders, tabs and choices."),
     ("?", "This help."),
     ("p", "Presenter mode: only the picture, in large type; Esc leaves it."),
-    ("Page up, page down", "The step before or after, in the story."),
+    ("Page Up, Page Down", "The step before or after, in the story."),
 ]
 
 STEPS: list[dict[str, str]] = [

@@ -41,8 +41,8 @@ class Story:
         self.guide.param.watch(self._leave, "left")
         self.button = pmui.Button(
             label="Present", css_classes=["control-present"], variant="text", size="small", margin=(0, 4),
-            description="Large type, and only the picture with its controls (p).", sx={"color": "text.secondary"},
-            align="center",
+            description="Large type, and only the picture with its controls (p).",
+            sx={"color": "text.secondary", "fontSize": 14}, align="center",
         )  # fmt: skip
         self.button.on_click(self._present)
         shell.param.watch(self._draw, ["dark", "present"])
