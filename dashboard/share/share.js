@@ -101,12 +101,12 @@ export function render({ model }) {
     el("div", { className: "body" },
       el("p", { textContent: "Whoever opens the link sees this page with these settings and this seed." }),
       full.node, short.node, shorten, note,
-      el("h3", { textContent: "Exercise: lock or hide controls" }),
-      el("p", { className: "quiet", textContent: "Locked controls are shown and cannot be moved, hidden ones are not shown." }),
-      list,
       el("h3", { textContent: "Embed in a page" }),
       el("div", { className: "choices" }, choice("Show", picture), choice("Detail", detail)),
-      snippet.node),
+      snippet.node,
+      el("h3", { textContent: "Exercise: lock or hide controls" }),
+      el("p", { className: "quiet", textContent: "Locked controls are shown and cannot be moved, hidden ones are not shown." }),
+      list),
   );
   opener.addEventListener("click", () => { model.send_msg({ open: true }); compose(); dialog.showModal(); });
   shorten.addEventListener("click", () => { note.textContent = "One moment …"; model.send_msg({ shorten: query() }); });
