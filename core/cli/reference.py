@@ -13,8 +13,8 @@ def markdown() -> str:
     os.environ["COLUMNS"] = "110"
     parts = [
         "# Command line",
-        "Every command prints its results to stdout and warnings to stderr; `--json` prints one JSON object. Exit status "
-        "0: done; 1: the computation failed; 2: a wrong argument; 130: interrupted.",
+        "Every command prints its results to stdout and warnings to stderr; `--json` prints one JSON object. "
+        "Exit status 0: done; 1: the computation failed; 2: a wrong argument; 130: interrupted.",
     ]
     _describe(make_parser(), parts, 2)
     return "\n\n".join(parts) + "\n"

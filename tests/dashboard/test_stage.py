@@ -8,8 +8,8 @@ import pytest
 from bokeh.document import Document
 
 from dashboard.stage import Arrows, Band, Bars, Bundle, Image, Line, Mark, Panel, Points, Rule, Scene, Stage, colour
-from dashboard.stage.colours import COLOURS, palette
 from dashboard.stage.channel import CREDIT
+from dashboard.stage.colours import COLOURS, palette
 from dashboard.stage.pack import pack, unpack
 from tests.dashboard.stage_demo import demo_scene
 
