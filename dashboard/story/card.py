@@ -24,7 +24,7 @@ def card_html(number: int, **more: str) -> str:
         f"<ol>{items}</ol></details>"
         f'{after}<button type="button" data-act="leave" title="Leave the story and stay in this room">Leave</button>'
         f'</nav></header><p class="text">{e(step.text)}</p><div class="tasks">'
-        f'<p class="trial"><b>Try this</b> {e(step.trial)}</p>'
+        f'<p class="trial"><b>Try this.</b> {e(step.trial)}</p>'
         f'<details class="question"><summary>{e(step.question)}</summary><p>{e(step.answer)}</p></details>'
         f"</div></section>"
     )
