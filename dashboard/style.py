@@ -74,6 +74,7 @@ def _theme(c: dict[str, str], dark: bool) -> dict[str, Any]:
             "background": {"default": c["ground"], "paper": c["paper"]},
             "text": {"primary": c["ink"], "secondary": c["quiet"]},
             "divider": c["line"],
+            "action": {"active": c["quiet"]},  # icons, else hard to see after a change of theme
         },
         "shape": {"borderRadius": 6},
         "typography": {
