@@ -130,6 +130,7 @@ def test_at_equal_noise_both_have_the_level_of_the_position_and_the_shorter_one_
     axis = common_axis(fine, VE, fine, VP, "level")
     assert len(axis.positions) < 140
     assert {0.0, 1.0, 2.0} <= set(axis.positions)
+    assert {text for _, text in axis.ticks} == {"data", "σ̃ = 1", "σ̃ = 10", "noise", "samples"}  # a decade beyond VE
     sa, sb = axis.a.sigma[axis.a.frames], axis.b.sigma[axis.b.frames]
     end = float(VE.sigma(VE.t_max))
     inside = (sb < 0.95 * end) & (sb > 0.2)
