@@ -48,7 +48,7 @@ export function render({ model }) {
   const note = el("p", { className: "quiet" });
   note.setAttribute("role", "status");
   const list = el("ul", { className: "controls" });
-  const picture = el("select");
+  const picture = el("select", {}, new Option("whole stage", ""));
   const detail = el("select", {}, new Option("with play controls", "full"), new Option("picture alone", "low"));
   const snippet = line("Snippet for a page", 3);
   const chosen = new Map();
