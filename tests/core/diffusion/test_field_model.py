@@ -12,7 +12,7 @@ from core.diffusion.field_baseline import Baseline, Propagators, between, on_lat
 from core.diffusion.field_gaussian import FieldGaussianScore
 from core.diffusion.field_model import FieldModel, FieldTrainingRecord, shipped
 from core.diffusion.field_network import PRESETS, NetworkConfig
-from core.diffusion.field_recipes import EVENT, LAM, SEED, SHIPPED
+from core.diffusion.field_recipes import CALIBRATION, EVENT, LAM, SEED, SHIPPED
 from core.noise import Noise
 from core.theories.phi4 import Phi4
 from tests.core.diffusion.test_field_network import network
@@ -203,6 +203,7 @@ def test_shipped_models_are_those_of_the_recipes(name):
     made, recipe = FieldModel.load(shipped()[name]), SHIPPED[name]
     assert (made.record.steps, made.record.seed, made.record.threads) == (recipe.steps, SEED, 1)
     assert made.record.config["levels"] == "adaptive"
+    assert made.record.config["calibration"] == CALIBRATION
     assert made.event == EVENT
     assert made.lam_range == (LAM, LAM)
     assert made.kappa_range == (recipe.kappas[0], recipe.kappas[-1])
