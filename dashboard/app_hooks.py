@@ -55,11 +55,19 @@ def _keep_what_is_loaded(server_context: Any) -> None:
 
 
 def _first_fields() -> None:
-    """The quick picture of the page Diffusion, so that the network and its data are there when somebody opens it."""
-    import dashboard.pages.diffusion.play  # noqa: F401  a second's worth of modules
-    from dashboard.pages.diffusion import models, work
+    """What the page Diffusion begins with, so that its picture moves as soon as somebody opens it."""
+    from dashboard import faults
 
-    work.prepare(models.default())
+    try:
+        import dashboard.pages.diffusion.play
+        import dashboard.pages.diffusion.view  # noqa: F401  two seconds' worth of modules
+        from dashboard.pages.diffusion import models
+        from dashboard.pages.diffusion.shared_work import prepare
+        from dashboard.pages.diffusion.state import DiffusionState
+
+        prepare(DiffusionState(model=models.default()))
+    except Exception as error:
+        faults.log.error("the first picture of the page Diffusion could not be made", exc_info=error)
 
 
 def _worth_a_line(record: logging.LogRecord) -> bool:

@@ -24,7 +24,7 @@ from dashboard.pages.diffusion.outcome import Outcome
 from dashboard.pages.diffusion.recipes import field_recipe
 from dashboard.pages.diffusion.rows import Row
 from dashboard.pages.diffusion.scene import run_scene, thermalising_scene
-from dashboard.pages.diffusion.shared_work import shared_work
+from dashboard.pages.diffusion.shared_work import at_hand, shared_work
 from dashboard.pages.diffusion.sidebar import Sidebar
 from dashboard.pages.diffusion.state import DiffusionState
 from dashboard.pages.diffusion.table import TABLE_CSS, table_html
@@ -151,7 +151,11 @@ class PlayView:
         self.correcting.visible = False
         self._preview, self.check = "", None
         self.table.styles = {"opacity": "0.35"}  # it still belongs to what was there before
-        self.live.submit(partial(self._stages, state, origin))
+        self.live.submit(partial(self._stages, state, origin), at_once=partial(self._at_once, state, origin))
+
+    def _at_once(self, state: DiffusionState, origin: Request | Stored, token: Token) -> tuple[Event, Scene] | None:
+        outcome = at_hand(state, origin)
+        return None if outcome is None else (outcome, self._scene(outcome))
 
     def _stages(self, state: DiffusionState, origin: Request | Stored, token: Token) -> Iterator[tuple[Event, Any]]:
         began, last, pictured = time.monotonic(), 0.0, False
@@ -210,7 +214,8 @@ class PlayView:
 
     def _show(self, outcome: Outcome, scene: Scene) -> None:
         self.outcome = outcome
-        self.stage.show(scene)
+        if self.stage.scene is not scene or self.stage.error:  # the page may have opened with it
+            self.stage.show(scene)
         count = f"{thousands(len(outcome.run.generated))} configurations"
         self._preview = "" if outcome.last else f"preview · {count}"
         self.stage.status = self._preview or count

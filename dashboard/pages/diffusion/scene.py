@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -19,6 +20,7 @@ RANGE = 2.5
 NO_HISTORY = "These data come from the library, without a history"
 
 
+@lru_cache(maxsize=6)  # sessions with one link show one scene, packed once
 def run_scene(outcome: Outcome, found: Implied | None, view: str, group: str, shown: int) -> Scene:
     """The scene of a run. ``view`` is 'clock' or 'level'; ``group`` one of the observables; ``shown``, a square number,
     is how many configurations are in the picture; ``found`` is what the group 'action' needs, once it is there."""

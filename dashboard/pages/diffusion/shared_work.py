@@ -11,9 +11,10 @@ from dashboard.pages.diffusion import models
 from dashboard.pages.diffusion.ensembles import Request
 from dashboard.pages.diffusion.library import Stored
 from dashboard.pages.diffusion.outcome import Outcome
+from dashboard.pages.diffusion.scene import run_scene
 from dashboard.pages.diffusion.state import DiffusionState
-from dashboard.pages.diffusion.work import Correcting, Event, work
-from dashboard.shared import shared
+from dashboard.pages.diffusion.work import Correcting, Event, source, work
+from dashboard.shared import known, shared
 
 
 def shared_work(
@@ -27,6 +28,22 @@ def shared_work(
     if state.correction != "none":
         return work(state, origin, token, report)
     return shared(key_of(state, origin), partial(work, state, origin), token, _is_preview)
+
+
+def at_hand(state: DiffusionState, origin: Request | Stored) -> Outcome | None:
+    """The best picture of these settings that is there already, perhaps a preview; nothing is computed for it."""
+    if state.correction != "none":
+        return None
+    pictures = [event for event in known(key_of(state, origin)) if isinstance(event, Outcome)]
+    return pictures[-1] if pictures else None
+
+
+def prepare(state: DiffusionState) -> None:
+    """Make what a visitor with these settings would wait for, and keep it: all results, and the scene of the last."""
+    for event in shared_work(state, source(state), Token(), lambda _: None):
+        if isinstance(event, Outcome):
+            scene = run_scene(event, None, str(state.view), str(state.group), int(state.shown))  # type: ignore[arg-type]
+            scene.block  # noqa: B018  packed
 
 
 def key_of(state: DiffusionState, origin: Request | Stored) -> Hashable:

@@ -167,14 +167,6 @@ def work(
         yield corrected(state, outcome, there, found, lambda done, total: report(Correcting(done, total)), token)
 
 
-def prepare(model: str) -> None:
-    """What the first visitor would wait for: the compiled kernels, the network, and data at the default couplings."""
-    state = DiffusionState(model=model)
-    for event in work(state, source(state), Token()):
-        if isinstance(event, Outcome):
-            return
-
-
 def made(request: Request, token: Token) -> Iterator[Thermalisation]:
     """Reports of an ensemble that is made; returns the ensemble."""
     for found in make(request, token):

@@ -19,13 +19,16 @@ from core.statistics.errors import Measured
 from core.statistics.format import with_error
 from core.statistics.measure import measure
 from core.theories.phi4 import Phi4
-from dashboard.pages.diffusion import ensembles
+from dashboard import app_hooks
+from dashboard.pages.diffusion import ensembles, models, shared_work
 from dashboard.pages.diffusion.ensembles import Request
 from dashboard.pages.diffusion.rows import Row
 from dashboard.pages.diffusion.scene import RANGE, run_scene, thermalising_scene
+from dashboard.pages.diffusion.shared_work import at_hand, prepare
+from dashboard.pages.diffusion.state import DiffusionState
 from dashboard.pages.diffusion.table import COLUMNS, table_html
 from dashboard.pages.diffusion.timeline import clock, level
-from dashboard.pages.diffusion.work import prepare
+from dashboard.pages.diffusion.work import source
 from dashboard.shell import Shell, build_page
 from dashboard.stage import Band, Image, Line
 from tests.dashboard.pages.conftest import play_tab
@@ -76,13 +79,27 @@ def test_an_ensemble_is_made_once_for_all_sessions(play, wait):
     assert [request.configurations for request in ensembles._kept] == [64]
 
 
-def test_a_server_has_the_quick_data_of_the_first_visitor(shells, wait):
-    prepare("")
-    (known,) = ensembles._kept
-    tab = play_tab(shells("?page=diffusion&model=&configurations=32"))
-    wait(lambda: tab.outcome is not None)
-    assert known == Request(Phi4(32, 0.27, 0.022), 64, 100, 0)
-    assert torch.equal(ensembles._kept[known].fields[:32], tab.outcome.data.fields)  # chains do not depend on others
+def test_a_server_has_the_results_of_the_first_visitor(shells, wait, monkeypatch):
+    """The page opens with them, and only the state of the default settings is made, once."""
+    search, state = "?page=diffusion&model=", DiffusionState(model="")
+    prepare(state)
+    assert set(ensembles._kept) == {Request(Phi4(32, 0.27, 0.022), n, 100, 0) for n in (64, 256)}
+    monkeypatch.setattr(shared_work, "work", lambda *_: pytest.fail("computed again"))
+    first, second = play_tab(shells(search)), play_tab(shells(search))
+    wait(lambda: first.table.object and second.table.object)
+    found = at_hand(state, source(state))
+    assert found is not None
+    assert found.last
+    assert first.outcome is second.outcome is found
+    assert first.stage.block is second.stage.block
+    assert at_hand(DiffusionState(model="", seed=1), source(state)) is None
+
+
+def test_a_failure_at_the_start_is_in_the_log(monkeypatch, caplog):
+    monkeypatch.setattr(models, "default", lambda: "gone")
+    app_hooks._first_fields()
+    assert "the first picture of the page Diffusion could not be made" in caplog.text
+    assert "there is no model" in caplog.text
 
 
 @pytest.fixture(scope="module")
