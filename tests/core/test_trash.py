@@ -41,7 +41,8 @@ def test_what_has_its_name_by_now_stays(notes):
     assert notes.path("a (2)").read_text() == "first"
 
 
-def test_a_kill_on_the_way_back_leaves_one_file(notes, monkeypatch):
+@pytest.mark.parametrize("again", [False, True])
+def test_a_kill_on_the_way_back_leaves_one_file(notes, monkeypatch, again):
     key = notes.remove("a")
 
     class Killed(BaseException):
@@ -54,8 +55,10 @@ def test_a_kill_on_the_way_back_leaves_one_file(notes, monkeypatch):
         patch.setattr(trash.Path, "unlink", killed)  # both names point to the file then
         with pytest.raises(Killed):
             notes.restore(key)
-    assert notes.path("a").read_text() == "first"
+    if again:
+        assert notes.restore(key) == notes.path("a")
     assert notes.deleted() == []
+    assert [path.name for path in notes.files()] == ["a.txt"]
     assert notes.path("a").read_text() == "first"
 
 
@@ -101,6 +104,7 @@ def test_keys_from_elsewhere_lead_nowhere(notes, key):
 def test_a_trash_that_was_tampered_with_gives_nothing_outside(notes, tmp_path):
     key = notes.remove("a")
     place = notes.folder / trash.FOLDER / key
+    notes.path("b").write_text("not in the trash")
     (place / "about.json").write_text('{"name": "../../b.txt", "deleted": 1}')
     with pytest.raises(KeyError):
         notes.restore(key)
@@ -136,3 +140,14 @@ def test_a_newcomer_that_fails_leaves_nothing(notes):
     with pytest.raises(OSError):  # noqa: PT011
         fail()
     assert sorted(path.name for path in notes.folder.iterdir()) == ["a.txt"]
+
+
+def test_what_a_killed_process_left_behind_goes_with_the_next_newcomer(notes):
+    names = [f".{'0a' * 16}.tmp", f".{'0b' * 16}.tmp", f".a.txt.{'0c' * 16}.tmp", f"{'0d' * 16}.tmp"]
+    for name in names:
+        (notes.folder / name).write_text("half")
+        os.utime(notes.folder / name, (0, 0))
+    os.utime(notes.folder / names[1])  # is being written
+    with notes.newcomer("b") as new:
+        new.temporary.write_text("whole")
+    assert sorted(path.name for path in notes.folder.iterdir()) == sorted([*names[1:], "a.txt", "b.txt"])
