@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, fields
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from core.diffusion.field_baseline import Baseline, between, on_lattice
 from core.diffusion.field_gaussian import FieldGaussianScore
 from core.diffusion.field_magnetisation import MagnetisationTable, mixed
 from core.diffusion.field_network import FieldNetwork, NetworkConfig
+from core.diffusion.field_record import FieldTrainingRecord
 
 if TYPE_CHECKING:
     from core.diffusion.field_score import FieldScore
@@ -32,39 +33,6 @@ MODELS = Path(core.__file__).parent.parent / "assets" / "models"
 """Where the shipped checkpoints lie."""
 _KIND = "field"
 _TOLERANCE = 1e-9  # within which couplings are the same
-
-
-@dataclass(frozen=True)
-class FieldTrainingRecord:
-    """Where a field model comes from.
-
-    ``theory`` is ``phi4``, or empty where the action is unknown; ``couplings`` the pairs (κ, λ) of the training and
-    ``events`` its lattices. ``data`` describes the training fields in words, ``source`` in full (files, or the request
-    to a live sampler), ``digest`` is their checksum. ``sigma_min`` and ``sigma_max`` bound the trained levels σ̃ in the
-    field's units, ``levels`` says how they were chosen. ``target`` is ``tsm`` (combined with the known action) or
-    ``dsm``. ``history`` and ``validation`` are the trainer's: dicts of plain numbers.
-    """
-
-    theory: str = ""
-    couplings: list[list[float]] = field(default_factory=list)
-    events: list[list[int]] = field(default_factory=list)
-    data: str = ""
-    digest: str = ""
-    source: dict[str, Any] = field(default_factory=dict)
-    seed: int = 0
-    steps: int = 0
-    seconds: float = 0.0
-    sigma_min: float = 0.0
-    sigma_max: float = float(np.finfo(np.float32).max)
-    levels: str = ""
-    target: str = "tsm"
-    network: dict[str, Any] = field(default_factory=dict)
-    config: dict[str, Any] = field(default_factory=dict)
-    threads: int = 1
-    device: str = "cpu"
-    torch: str = ""
-    history: list[dict[str, Any]] = field(default_factory=list)
-    validation: list[dict[str, Any]] = field(default_factory=list)
 
 
 class FieldModel:

@@ -10,7 +10,8 @@ from typing import Any
 import panel as pn
 import param
 
-from core.diffusion.side_by_side import SideBySide, side_by_side_stages
+from core.diffusion.side_by_side import side_by_side_stages
+from core.diffusion.side_by_side_tracks import SideBySide
 from core.jobs import Token
 from core.samplers.ensemble import Thermalisation
 from core.statistics.format import thousands

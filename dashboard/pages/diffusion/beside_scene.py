@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.diffusion.side_by_side import NAMES, SideBySide, Track
+from core.diffusion.side_by_side_tracks import NAMES, SideBySide, Track
 from core.statistics.format import thousands, with_error
 from dashboard.pages.diffusion.scene import field_panel, largest_square
 from dashboard.stage import Band, Line, Mark, Panel, Rule, Scene

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from core.diffusion.side_by_side import NAMES, SideBySide, Track
+from core.diffusion.side_by_side_tracks import NAMES, SideBySide, Track
 from core.statistics.format import MINUS, thousands, with_error
 from dashboard.definitions import explained
 from dashboard.pages.diffusion.beside_scene import TITLES

@@ -55,7 +55,7 @@ def contents(path):
 @pytest.mark.parametrize("kind", ["file", "live"])
 @pytest.mark.parametrize("levels", ["uniform", "adaptive"])
 def test_a_stopped_and_reloaded_run_goes_on_to_the_same_bits(tmp_path, monkeypatch, kind, levels):
-    monkeypatch.setattr("core.diffusion.field_training.ADAPT_EVERY", 15)  # at 3, 18 and 33
+    monkeypatch.setattr("core.diffusion.field_steps.ADAPT_EVERY", 15)  # at 3, 18 and 33
 
     def source():
         return free_source() if kind == "file" else LiveSource(LIVE)

@@ -9,7 +9,9 @@ from core.contracts import Cancelled
 from core.diffusion.field_gaussian import FieldGaussianScore
 from core.diffusion.field_generate import backward_times
 from core.diffusion.field_noise import noise_range, schedule_reaching
-from core.diffusion.side_by_side import NAMES, RECORDS, side_by_side, side_by_side_stages
+from core.diffusion.langevin_track import RECORDS
+from core.diffusion.side_by_side import side_by_side, side_by_side_stages
+from core.diffusion.side_by_side_tracks import NAMES
 from core.jobs import Token
 from core.noise import Noise
 from core.schedule import VE

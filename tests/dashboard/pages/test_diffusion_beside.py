@@ -7,7 +7,8 @@ import pytest
 
 from core.diffusion.field_gaussian import FieldGaussianScore
 from core.diffusion.field_noise import noise_range, schedule_reaching
-from core.diffusion.side_by_side import NAMES, side_by_side
+from core.diffusion.side_by_side import side_by_side
+from core.diffusion.side_by_side_tracks import NAMES
 from core.noise import Noise
 from core.statistics.format import with_error
 from core.theories.phi4 import Phi4
