@@ -37,6 +37,8 @@ from dashboard.story.steps import expand
 
 log = logging.getLogger(__name__)
 LOGO = Path(__file__).parent.parent / "assets" / "logo.svg"
+MOST_SAID = 8
+"""Sentences that are shown above a page at the same time."""
 
 
 @dataclass
@@ -88,11 +90,15 @@ class Shell(param.Parameterized):
         hide()
 
     def say(self, sentence: str, severity: str = "info") -> None:
-        """Show a sentence above the page until it is closed; severity is info, success, warning or error."""
+        """Show a sentence above the page until it is closed; severity is info, success, warning or error.
+
+        What is said again is shown once, as the newest, and of many sentences the last MOST_SAID are kept.
+        """
         alert = pmui.Alert(
             object=html.escape(sentence), severity=severity, closeable=True, variant="outlined", margin=(6, 10, 0, 10)
         )
-        self.messages.append(alert)
+        others = [one for one in self.messages if not one.closed and one.object != alert.object]
+        self.messages.objects = [*others, alert][-MOST_SAID:]
         self.messages.visible = True
 
     def _warn(self, sentence: str) -> None:
@@ -108,9 +114,12 @@ class Shell(param.Parameterized):
         self._leaving.append(callback)
 
     def leave(self) -> None:
-        """The browser has gone."""
+        """The browser has gone: run the callbacks, whatever each of them does."""
         for callback in self._leaving:
-            callback()
+            try:
+                callback()
+            except Exception:
+                log.exception("a callback for a browser that has gone failed")
 
     def close(self) -> None:
         """End of the session: run the callbacks, whatever each of them does."""

@@ -57,6 +57,25 @@ def said(shell: Shell) -> list[str]:
     return [alert.object for alert in shell.messages]
 
 
+def test_sentences_neither_repeat_nor_pile_up():
+    shell = Shell()
+    for number in (*range(20), 15):
+        shell.say(f"Sentence {number}.")
+    assert said(shell) == [f"Sentence {n}." for n in (12, 13, 14, 16, 17, 18, 19, 15)]
+    shell.messages[0].closed = True
+    shell.say("Another one.")
+    assert said(shell)[0] == "Sentence 13."
+    assert len(said(shell)) == 8
+
+
+def test_what_one_part_of_a_page_does_wrong_keeps_no_other_from_resting():
+    shell, rested = Shell(), []
+    shell.on_leave(lambda: 1 / 0)
+    shell.on_leave(lambda: rested.append(True))
+    shell.leave()
+    assert rested == [True]
+
+
 def test_the_address_chooses_the_room_and_sets_its_state(room):
     page, shell = build_page("?page=room&sigma=3")
     assert room.built[0][1].sigma == 3.0
