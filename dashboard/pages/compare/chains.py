@@ -177,7 +177,7 @@ class ChainsView:
             elif what == "table":
                 self.numbers = found
                 self._write()
-            else:
+            elif found[0] is self.pair:  # others have begun meanwhile, which are not held
                 self._rest(*found)
 
     def _rest(self, pair: Pair, scene: Any) -> None:

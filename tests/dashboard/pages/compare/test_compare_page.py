@@ -5,6 +5,7 @@ import re
 import pytest
 
 from core.limits import limits
+from dashboard.pages.compare.chain_scene import past_scene
 from dashboard.pages.compare.link import compare_link
 from dashboard.pages.compare.view import view_of
 from dashboard.shell import build_page
@@ -130,6 +131,17 @@ def test_held_chains_show_their_past_and_go_on(compare, wait):
     done = view.pair.frames[0].updates
     view.hold(False)
     wait(lambda: view.pair.frames[0].updates > done)
+    assert not view.stage.controls
+
+
+def test_the_past_of_chains_that_have_made_way_holds_nobody(compare, wait):
+    view = compare("preset=kappa&a.L=16&b.L=16&a.chain_count=8&b.chain_count=8")
+    wait(lambda: view.pair is not None and view.numbers is not None)
+    late = view.pair, past_scene(view.pair, "updates")
+    view.again.clicks += 1
+    view._deliver(("past", late))
+    wait(lambda: view.pair not in (None, late[0]) and view.pair.frames[0].updates > 3)
+    assert view.run.label == "Hold"
     assert not view.stage.controls
 
 
