@@ -92,8 +92,8 @@ class Pair:
         if pace == "updates":
             self._run(1, self.frames[0].updates - self.frames[1].updates, token)
         while pace == "cost" and self.seconds[1] < self.seconds[0] and not self.problem:
-            done = self.frames[1].updates
-            cost = self.seconds[1] / done if done else math.inf
+            # Some clocks of threads are so coarse that the first updates seem to take no time.
+            cost = self.seconds[1] / self.frames[1].updates if self.seconds[1] else math.inf
             self._run(1, max(1, int((self.seconds[0] - self.seconds[1]) / cost)), token)
         self._count += 1
         if self._count % self._every == 0:

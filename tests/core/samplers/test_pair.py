@@ -97,3 +97,12 @@ def test_nonsense_is_refused_and_a_cancelled_run_stops():
     token.cancel()
     with pytest.raises(Cancelled):
         both.advance(1, token=token)
+
+
+def test_a_clock_that_stands_still_at_first_does_no_harm(monkeypatch):
+    both = Pair(A, A)
+    clock = iter([0.0, 1.0, 1.0, 1.0, 1.0, 2.0])  # before and after an update of A, and two of B
+    monkeypatch.setattr(module.time, "thread_time", lambda: next(clock))
+    both.advance(1, "cost")
+    assert [frame.updates for frame in both.frames] == [1, 2]
+    assert both.seconds == [1.0, 1.0]
