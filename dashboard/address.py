@@ -58,7 +58,7 @@ def words(text: str) -> list[str]:
 def allowed(parameter: param.Parameter) -> str:
     """In words, what a parameter accepts."""
     if isinstance(parameter, param.Selector):
-        what = "one of " + ", ".join(_plain(v) for v in _objects(parameter))
+        what = "one of " + ", ".join(_options(parameter))
         return f"a list of names, each {what}" if isinstance(parameter, param.ListSelector) else what
     if isinstance(parameter, param.Boolean):
         return "true or false"
@@ -73,6 +73,13 @@ def allowed(parameter: param.Parameter) -> str:
     if isinstance(parameter, param.List | param.Tuple):
         return "a list such as 1,2,3 or 0:1,0.5:3,1:10"
     return "a text of the expected form"
+
+
+def _options(parameter: param.Selector) -> list[str]:
+    """What can be chosen; where that is found only while the server runs, such as files, with the page's words."""
+    if parameter.check_on_set or not parameter.names:
+        return [_plain(value) for value in _objects(parameter)]
+    return [f"{_plain(value) or 'nothing'} ({title})" for title, value in parameter.names.items()]
 
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
@@ -234,7 +241,7 @@ class Address:
         parameter, text = state.param[name], self._given[key]
         try:
             setattr(state, name, decode(parameter, text))
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             kept = encode(parameter, getattr(state, name)) or "the default"
             why = beyond(key, text) or f"it must be {allowed(parameter)}"
             self._report(f"{key} = {text!r} in the address cannot be used: {why}. Continuing with {kept}.")

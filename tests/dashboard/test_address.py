@@ -137,3 +137,10 @@ def test_numbers_keep_every_digit():
     parameter = State.param["free"]
     for value in (0.1 + 0.2, 1e-300, -5e-324, 1e22, 123456789.123456789, -0.0):
         assert repr(decode(parameter, encode(parameter, value))) == repr(value)
+
+
+def test_lists_without_end_are_a_sentence_too():
+    heard, state = [], State()
+    Address("?notes=" + "[" * 20_000, heard.append).sync(state, NAMES)
+    assert "in the address cannot be used" in heard[0]
+    assert state.notes == []
