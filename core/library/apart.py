@@ -1,12 +1,13 @@
 """Imports in a process of their own, so that a file made to harm takes down that process and nothing else.
 
 ``python -m core.library.apart`` reads the arguments of ``import_file`` as JSON from its input, and writes the outcome
-as JSON. Memory, time and what it may write are bounded.
+as JSON. Its memory and its time are bounded.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from core.library.intake import LARGEST, Imported, import_file
+from core.shelf import home
 
 SECONDS = 300
 """Of waiting for a file to be checked."""
@@ -24,12 +26,14 @@ MEMORY = 2**33
 
 def import_apart(path: str | Path, **options: Any) -> Imported:
     """``import_file`` in another process. Raises ValueError for what is not taken, whatever the file does there."""
-    order = json.dumps({"path": str(path), **options})
+    # That process runs elsewhere: what is relative to the present folder would be another place there.
+    order = json.dumps({"path": str(Path(path).absolute()), **options})
+    environment = os.environ | {"STOQLAB_HOME": str(home().absolute())}
     command = [sys.executable, "-m", "core.library.apart"]
     try:
         done = subprocess.run(
             command, input=order, capture_output=True, text=True, timeout=SECONDS,
-            cwd=Path(__file__).parents[2],
+            cwd=Path(__file__).parents[2], env=environment,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise ValueError(f"the file was not taken: it could not be checked within {SECONDS} s") from None

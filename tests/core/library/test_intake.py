@@ -357,3 +357,11 @@ def test_a_process_that_dies_of_a_file_is_a_refusal(made, monkeypatch):
     monkeypatch.setattr(apart.sys, "executable", "/bin/false")
     with pytest.raises(ValueError, match="cannot be read; it may be damaged"):
         import_apart(made)
+
+
+def test_the_other_process_finds_what_is_relative_to_the_present_folder(made, tmp_path, monkeypatch):
+    shutil.copyfile(made, tmp_path / "here.nc")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STOQLAB_HOME", "data")
+    taken = import_apart("here.nc")
+    assert (tmp_path / "data" / "ensembles" / f"{taken.name}.nc").is_file()
