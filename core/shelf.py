@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from core.store import sweep
 from core.trash import Deleted, Trash, rename_without_overwriting
 
 LONGEST = 160
 """Bytes of a name in UTF-8; file systems take 255, and suffixes and temporary names need some."""
+LEFT_BEHIND = 86400.0
+"""Seconds after which a newcomer that nobody writes to is that of a process that was killed."""
 _NAME = re.compile(r"[\w][\w .,=+()-]{0,119}")
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
@@ -77,6 +80,7 @@ class Shelf:
         """
         self.path(wanted)
         self.folder.mkdir(parents=True, exist_ok=True)
+        sweep(self.folder, f".{'[0-9a-f]' * 32}.tmp", LEFT_BEHIND)
         new = Newcomer(self.folder / f".{uuid.uuid4().hex}.tmp")
         try:
             yield new

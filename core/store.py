@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -29,6 +30,16 @@ def atomic_path(path: str | Path, force: bool = False) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path, pattern: str, seconds: float) -> None:
+    """Delete files of a folder, by a pattern of their names, that nobody has written to for so long: those that a
+    process left behind when it was killed."""
+    now = time.time()
+    for path in folder.glob(pattern):
+        with suppress(OSError):  # somebody else was quicker
+            if now - path.stat().st_mtime > seconds:
+                path.unlink()
 
 
 def in_bytes(size: float) -> str:

@@ -22,7 +22,7 @@ from urllib.parse import unquote
 from tornado.web import RequestHandler, stream_request_body
 
 from core.shelf import home
-from core.store import in_bytes
+from core.store import in_bytes, sweep
 from dashboard.download import add_route, application
 from dashboard.shell import Shell
 
@@ -84,7 +84,7 @@ class UploadHandler(RequestHandler):
             place.check(self._name, self._size)
             folder = home() / "incoming"
             folder.mkdir(parents=True, exist_ok=True)
-            _sweep(folder)
+            sweep(folder, "*.tmp", LEFT_BEHIND)
             self.path = folder / f"{secrets.token_hex(16)}.tmp"
             self._file = self.path.open("xb")
         except (ValueError, OSError) as problem:
@@ -163,13 +163,3 @@ class Uploads:
     def close(self) -> None:
         """Nothing is taken any more."""
         _open.pop(self._key, None)
-
-
-def _sweep(folder: Path) -> None:
-    now = time.time()
-    for path in folder.glob("*.tmp"):
-        try:
-            if now - path.stat().st_mtime > LEFT_BEHIND:
-                path.unlink()
-        except OSError:  # another session was quicker
-            continue
