@@ -47,8 +47,12 @@ def chromium():
 
 
 @pytest.fixture
-def open_page(chromium):
-    """`open_page(build)` serves and opens what `build` returns; afterwards finds no error and no foreign request."""
+def open_page(chromium, monkeypatch):
+    """`open_page(build)` serves and opens what `build` returns; afterwards finds no error and no foreign request.
+
+    Pictures come as messages here, as in a notebook, whatever other tests have loaded in this process.
+    """
+    monkeypatch.setattr("dashboard.stage.streamed.channel_of", lambda document: None)
 
     @contextmanager
     def opened(

@@ -70,7 +70,7 @@ def test_the_pictures_use_it(one):
     view = one("tab=langevin&target=mixture&stds=0.01,0.5&paths=500&steps=20&chains=20")
     target = view.state.make_target()
     top = highest(target, -0.8, 0.03, 1.0, 0.0)
-    picture = view.tab("line")._quick(view.tab("line").order(), Token())[1]
+    picture = view.tab("line")._quick(view.tab("line").order(), False, Token())[1]
     assert picture.exact[0].max() == pytest.approx(top, rel=0.01)
     assert np.trapezoid(picture.exact, picture.x, axis=1) == pytest.approx(1, abs=0.01)
     column = heat_map(picture)[0][:, 0]
