@@ -10,6 +10,7 @@ import torch
 from core.ensembles.library import Library
 from core.ensembles.spread import MOST, spread_configurations
 from core.theories.phi4 import Phi4
+from dashboard.pages.diffusion.models import listed
 from dashboard.pages.diffusion.state import MADE_HERE
 
 
@@ -58,11 +59,15 @@ def stored(name: str) -> Stored:
     try:
         entry = Library()[name]
     except KeyError:
-        raise ValueError(f"the library has no ensemble {name!r}; choose another one") from None
+        there = listed([title for title, key in choices().items() if key])
+        raise ValueError(
+            f"the library has no ensemble “{name}”; choose “{MADE_HERE}” or one of those there are: {there}"
+        ) from None
     if entry.problem:
-        raise ValueError(f"the ensemble {name!r} cannot be read: {entry.problem}")
+        raise ValueError(f"the ensemble “{name}” cannot be read: {entry.problem}")
     if len(entry.shape) != 2 or entry.kappa is None or entry.lam is None:
-        raise ValueError(f"the page shows lattices in two dimensions, and {name!r} has the shape {entry.shape}")
+        shape = " × ".join(map(str, entry.shape))
+        raise ValueError(f"the page shows lattices in two dimensions, and “{name}” has the shape {shape}")
     return Stored(name, Phi4(entry.shape, entry.kappa, entry.lam), entry.modified)
 
 
@@ -72,7 +77,7 @@ def load(ensemble: Stored) -> StoredEnsemble:
     found = spread_configurations(Library().path(ensemble.name), MOST)
     fields = found.fields
     if len(fields) < 2:
-        raise ValueError(f"the ensemble {ensemble.name!r} has a single configuration; the page needs two at least")
+        raise ValueError(f"the ensemble “{ensemble.name}” has a single configuration; the page needs two at least")
     return StoredEnsemble(
         ensemble.name,
         ensemble.theory,

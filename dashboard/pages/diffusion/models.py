@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from core.diffusion.field_model import FieldModel, load_cached, shipped
@@ -45,11 +46,20 @@ def model(name: str) -> FieldModel:
     """A model by its name. ValueError with a sentence for one that is gone or damaged."""
     path = _files().get(name)
     if path is None:
-        raise ValueError(f"there is no model {name!r}; choose another one")
+        titles = [title for title, key in choices().items() if key]
+        raise ValueError(
+            f"there is no model “{name.removeprefix(OWN)}”; choose one of those there are: {listed(titles)}"
+        )
     try:
         return load_cached(path)
     except OSError as problem:
-        raise ValueError(f"the model {name!r} cannot be read: {problem}") from None
+        raise ValueError(f"the model “{name.removeprefix(OWN)}” cannot be read: {problem}") from None
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """Names in a sentence, the first ones of many."""
+    some, more = [f"“{name}”" for name in names[:most]], len(names) - most
+    return f"{', '.join(some)} and {more} more" if more > 0 else ", ".join(some) or "none yet"
 
 
 def _title(name: str) -> str:

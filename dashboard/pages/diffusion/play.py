@@ -254,10 +254,19 @@ class PlayView:
         self.stage.param.update(error=sentence(error), busy=False)
 
 
+CORRELATED = (
+    "They come from Markov chains: the errors in the table count their autocorrelation, the bands of the curves beside "
+    "the field take them as independent and are too narrow by √(2τ_int)."
+)
+
+
 def explanation(outcome: Outcome) -> str:
     """In Markdown: where the data and the score come from, and how far the noise reaches."""
     run, schedule = outcome.run, outcome.schedule
-    data = f"{outcome.data.describe()} " if isinstance(outcome.data, StoredEnsemble) else ""
+    stored = outcome.data if isinstance(outcome.data, StoredEnsemble) else None
+    data = f"{stored.describe()} " if stored else ""
+    if stored and stored.chains:
+        data += f"{CORRELATED} "
     return (
         f"{data}**Score.** {outcome.score.text} The noise runs from σ̃ = {run.levels.low:.2g} to "
         f"{float(schedule.sigma(schedule.t_max)):.3g}; the largest mode spreads over {run.levels.high / 2:.3g}."

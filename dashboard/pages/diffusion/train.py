@@ -18,7 +18,15 @@ from dashboard.live import Live, sentence
 from dashboard.pages.diffusion.state import TRAIN_KEYS
 from dashboard.pages.diffusion.train_form import NAMES, OF_THE_SAMPLER, TrainSettings, choices, goes_on, request_of
 from dashboard.pages.diffusion.train_scene import training_scene
-from dashboard.pages.diffusion.train_texts import about, progress_words, table_html, title_of
+from dashboard.pages.diffusion.train_texts import (
+    DOES,
+    EXPLANATION,
+    about,
+    others_words,
+    progress_words,
+    table_html,
+    title_of,
+)
 from dashboard.shell import Shell
 from dashboard.stage import Stage
 from dashboard.widgets import control
@@ -185,7 +193,8 @@ class TrainView:
             if job is None:
                 self.line.object = "Nothing has been trained since the server started. Choose on the left, press Train."
                 return
-            self.line.object = progress_words(job, self.jobs.ahead(job))
+            others = others_words([one for one in self.jobs.jobs() if one is not job and not one.over])
+            self.line.object = "<br>".join(part for part in (progress_words(job, self.jobs.ahead(job)), others) if part)
             steps = job.progress.steps
             self.bar.param.update(
                 value=round(100 * min(1.0, job.progress.step / steps)) if steps else 0,
@@ -297,25 +306,3 @@ class TrainView:
 def _button(label: str, name: str, **look: Any) -> pmui.Button:
     look = {"variant": "outlined", "size": "small", "margin": (10, 4, 4, 8)} | look
     return pmui.Button(label=label, css_classes=[f"control-train-{name}"], description=DOES[name], **look)
-
-
-DOES = {
-    "start": "Train a network on the server, with the settings on the left.",
-    "pause": "Hold the training, or let it go on.",
-    "stop": "End the training here and keep the network.",
-    "cancel": "End the training and throw the network away.",
-    "save": "Write the network into the library under a name.",
-    "save-now": "Write it now.",
-}
-
-
-EXPLANATION = """
-**What to look for.** The loss is ½ E|D − T|²/σ̃² for each unit of log σ̃, on configurations that the network has never
-seen, minus what the Gaussian denoiser reaches, which knows the two-point function alone. 0 is therefore a network
-that has learned nothing yet; everything below it is interaction. Twice the distance to the best possible denoiser,
-added up over log σ̃, is the relative entropy between true and learned backward process, so one nat at one noise level
-costs as much as one nat at another.
-
-The training runs on the server: close the tab, and it goes on; open the page again, in any browser, and it is here.
-Every minute the network is written to the library of models, and it can be used on the other tabs from there.
-"""

@@ -56,6 +56,14 @@ def progress_words(job: Job, ahead: Sequence[Job]) -> str:
     return f"<b>{html.escape(job.title)}</b>: {words}"
 
 
+def others_words(others: Sequence[Job]) -> str:
+    """One line on the other trainings that have not ended; HTML, empty where there is none."""
+    if not others:
+        return ""
+    names = ", ".join(f"<b>{html.escape(one.title)}</b> ({WORDS[one.state]})" for one in others)
+    return f"Besides: {names}. Choose which one is shown under “Training”; the list of jobs at the top has yours."
+
+
 def about(begun: Begun) -> str:
     """What is trained: data, noise levels, network, device; Markdown."""
     return (
@@ -94,3 +102,24 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{math.ceil(seconds)} s"
     return f"{math.ceil(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+DOES = {
+    "start": "Train a network on the server, with the settings on the left.",
+    "pause": "Hold the training, or let it go on.",
+    "stop": "End the training here and keep the network.",
+    "cancel": "End the training and throw the network away.",
+    "save": "Write the network into the library under a name.",
+    "save-now": "Write it now.",
+}
+
+EXPLANATION = """
+**What to look for.** The loss is ½ E|D − T|²/σ̃² for each unit of log σ̃, on configurations that the network has never
+seen, minus what the Gaussian denoiser reaches, which knows the two-point function alone. 0 is therefore a network
+that has learned nothing yet; everything below it is interaction. Twice the distance to the best possible denoiser,
+added up over log σ̃, is the relative entropy between true and learned backward process, so one nat at one noise level
+costs as much as one nat at another.
+
+The training runs on the server: close the tab, and it goes on; open the page again, in any browser, and it is here.
+Every minute the network is written to the library of models, and it can be used on the other tabs from there.
+"""

@@ -55,6 +55,7 @@ def test_it_is_dissolved_and_its_couplings_are_adopted(keep, field, wait):
     shown = run.forward.fields[0]
     assert all(any(np.array_equal(x, y) for y in kept.reshape(-1, 16, 16)) for x in shown)
     assert "**Data.** 48 configurations of “mine” from the library: φ⁴ on 16 × 16, κ = 0.22" in view.text.object
+    assert "too narrow by √(2τ_int)" in view.text.object
     assert all(view.controls.widgets[name].disabled for name in OF_THE_FILE)
 
 
@@ -79,6 +80,7 @@ def test_its_warnings_are_shown(keep, field, wait, library):
     wait(lambda: not view.stage.busy)
     assert view.note.visible
     assert "published protocol" in view.note.object
+    assert "too narrow" not in view.text.object  # one configuration of each chain
 
 
 def test_lattices_and_couplings_beyond_the_controls_work(keep, field, wait):
@@ -104,7 +106,7 @@ def test_one_that_disappears_gets_a_sentence(keep, field, wait, library):
     wait(lambda: not view.stage.busy)
     library.remove("mine")
     view.state.steps = 31
-    assert "no ensemble 'mine'" in view.stage.error
+    assert "no ensemble “mine”; choose “Made on the spot” or one of those there are: none yet" in view.stage.error
 
 
 def test_only_two_dimensions_are_offered(keep, library):

@@ -257,5 +257,23 @@ def test_one_that_is_gone_gets_a_sentence(learned, library, wait):
     library.remove("single")
     tab.state.model = "library:single"
     wait(lambda: tab.stage.error)
-    assert "no model 'library:single'" in tab.stage.error
+    assert "no model “single”; choose one of those there are: “Shipped: " in tab.stage.error
+    assert "library:" not in tab.stage.error
     assert tab.stage.block is block
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [([], "none yet"), (["a", "b"], "“a”, “b”"), (list("abcdefg"), "“a”, “b”, “c”, “d”, “e”, “f” and 1 more")],
+)
+def test_names_in_a_sentence(names, words):
+    assert models.listed(names) == words
+
+
+def test_a_model_in_the_address_that_is_not_there_names_those_that_are(shells, library):
+    shell = shells("?page=diffusion&model=library:gone&ensemble=gone")
+    DiffusionView(shell)
+    said = [message.object for message in shell.messages]
+    assert f"nothing ({NO_MODEL})" in said[0]
+    assert "phi4_L32_conditioned (Shipped: conditioned on κ, 32 × 32)" in said[0]
+    assert "nothing (Made on the spot)" in said[1]
