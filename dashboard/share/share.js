@@ -76,7 +76,8 @@ export function render({ model }) {
     note.textContent = known && answer.problem ? answer.problem : here ? "These links work on this computer alone: its name in them is local." : "";
     const extra = { embed: "1", ...(picture.value ? { panel: picture.value } : {}), detail: detail.value };
     const source = address(query(extra)).replaceAll("&", "&amp;");
-    snippet.field.value = `<iframe src="${source}"\n  width="720" height="480" style="border:0" loading="lazy" title="StoqLab"></iframe>`;
+    const [width, height] = picture.value ? [720, 480] : [1100, 800]; // nine pictures need room
+    snippet.field.value = `<iframe src="${source}"\n  width="${width}" height="${height}" style="border:0" loading="lazy" title="StoqLab"></iframe>`;
   };
 
   const offer = () => {
