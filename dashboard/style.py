@@ -25,6 +25,9 @@ DARK = {
 }
 
 
+# The library's own grey of small buttons is hardly seen on a dark ground.
+_BUTTONS = {"& .MuiIconButton-root:not(.Mui-disabled)": {"color": "var(--mui-palette-text-secondary) !important"}}
+
 # Tighter than the library's defaults, so that a sidebar holds many controls.
 _COMPONENTS: dict[str, Any] = {
     "MuiPaper": {"styleOverrides": {"root": {"backgroundImage": "none"}}},
@@ -48,6 +51,7 @@ _COMPONENTS: dict[str, Any] = {
             "root": {
                 "padding": "6px 12px !important",
                 "& .MuiTypography-root": {"fontSize": "14px !important", "fontWeight": "650 !important"},
+                **_BUTTONS,
             },
             "action": {"margin": "-6px -6px -6px 0 !important"},
         }
@@ -56,6 +60,7 @@ _COMPONENTS: dict[str, Any] = {
     "MuiFormLabel": {"styleOverrides": {"root": {"fontSize": "0.8125rem"}}},
     "MuiFormControlLabel": {"styleOverrides": {"label": {"fontSize": "0.8125rem"}}},
     "MuiInputBase": {"styleOverrides": {"root": {"fontSize": "0.8125rem"}}},
+    "MuiInputAdornment": {"styleOverrides": {"root": _BUTTONS}},
     "MuiMenuItem": {"styleOverrides": {"root": {"fontSize": 13, "minHeight": 32}}},
     "MuiSlider": {"styleOverrides": {"root": {"paddingTop": 8, "paddingBottom": 8, "marginBottom": "0 !important"}}},
     "MuiTab": {"styleOverrides": {"root": {"minHeight": 36, "padding": "6px 12px", "fontSize": 13}}},
@@ -74,7 +79,6 @@ def _theme(c: dict[str, str], dark: bool) -> dict[str, Any]:
             "background": {"default": c["ground"], "paper": c["paper"]},
             "text": {"primary": c["ink"], "secondary": c["quiet"]},
             "divider": c["line"],
-            "action": {"active": c["quiet"]},  # icons, else hard to see after a change of theme
         },
         "shape": {"borderRadius": 6},
         "typography": {
