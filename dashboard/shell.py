@@ -97,7 +97,8 @@ class Shell(param.Parameterized):
         alert = pmui.Alert(
             object=html.escape(sentence), severity=severity, closeable=True, variant="outlined", margin=(6, 10, 0, 10)
         )
-        others = [one for one in self.messages if not one.closed and one.object != alert.object]
+        said: list[Any] = list(self.messages.objects)
+        others = [one for one in said if not one.closed and one.object != alert.object]
         self.messages.objects = [*others, alert][-MOST_SAID:]
         self.messages.visible = True
 
