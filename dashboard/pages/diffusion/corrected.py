@@ -76,7 +76,7 @@ def _by_chains(
     )  # fmt: skip
     layout = f"{chains} chains of {draws}" if chains > 1 else f"one chain of {draws}"
     about = (
-        f"{title.removeprefix('… ').capitalize()}: independence Metropolis in {layout}, with e^−S as their law "
+        f"{title.removeprefix('… ').capitalize()}: independence Metropolis in {layout}, with e⁻ˢ as their law "
         "however bad the score is; errors with the chains' autocorrelation."
     )
     return replace(found, acceptance=result.acceptance, ess=result.ess, remark=" ".join([about, *result.warnings]))

@@ -97,10 +97,10 @@ TABLE_CSS = """
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 14px;
   margin: 4px 0 18px; max-width: 100%; }
 caption { text-align: left; padding: 4px 0; opacity: .75; font-size: 13px; }
-th, td { padding: 4px 12px 4px 0; text-align: left; white-space: nowrap; vertical-align: top; font-weight: 500; }
+th, td { padding: 4px 9px 4px 0; text-align: left; white-space: nowrap; vertical-align: top; font-weight: 500; }
 thead th { border-bottom: 1px solid currentColor; font-weight: 600; }
 tbody tr:first-child :is(td, th) { border-bottom: 1px solid #8886; }
-tbody th { font-weight: 600; }
+tbody th { font-weight: 600; white-space: normal; min-width: 8em; max-width: 10em; }
 p { margin: 4px 0; font-size: 13px; opacity: .75; max-width: 110em; }
 td.problem { white-space: normal; }
 small { display: block; font-size: 12.5px; opacity: .75; }

@@ -148,7 +148,7 @@ def test_a_training_is_seen_by_every_session_and_outlives_them(views, wait, ense
     second = other.job
     assert second is not job
     wait(lambda: "waits until “mine” has ended: one network is trained at a time" in other.line.object)
-    assert "Besides: <b>mine</b> (paused). Choose which one is shown" in other.line.object
+    assert "Besides: <b>mine</b> (is paused). Choose which one is shown" in other.line.object
     assert other.which.visible
     assert set(other.which.options.values()) >= {job.id, second.id}
     other.cancel.clicks += 1
