@@ -53,7 +53,7 @@ def gone_row(gone: Gone, runs: Mapping[str, str]) -> dict[str, Any]:
 def glance(numbers: Mapping[str, tuple[float, float | None]], most: int | None = None) -> str:
     """Numbers with their errors in one line."""
     some = list(numbers.items())[:most]
-    return ", ".join(f"{GLANCE.get(name, name)}\N{NO-BREAK SPACE}{with_error(*value)}" for name, value in some)
+    return ", ".join(f"{GLANCE.get(name, name)} {with_error(*value)}" for name, value in some)
 
 
 def _state(item: Item) -> tuple[str, str, str]:
