@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -297,7 +298,8 @@ def _content(room: Room, shell: Shell) -> Content:
 
 def _unknown(name: str) -> Content:
     rooms = "".join(f"\n- [{room.title}](?page={room.name}): {room.promise}" for room in ROOMS.values())
-    text = f"## There is no page called “{html.escape(name)}”\n\nThese are the rooms of StoqLab:\n{rooms}"
+    called = f"called “{name}”" if re.fullmatch(r"[\w .-]{1,40}", name) else "of that name"  # nothing of Markdown
+    text = f"## There is no page {called}\n\nThese are the rooms of StoqLab:\n{rooms}"
     return Content("Not found", main=[pn.pane.Markdown(text, margin=(20, 30), styles={"font-size": "15px"})])
 
 

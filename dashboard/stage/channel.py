@@ -56,7 +56,12 @@ class Channel:
             return str(self._names)
 
     def post(self, name: str, content: Any, era: int = 0) -> None:
-        """Send this next under the name: a `Packed` scene or a value for JSON; from any thread."""
+        """Send this next under the name: a `Packed` scene or a value for JSON; from any thread.
+
+        ValueError for a value that JSON has no word for, such as nan.
+        """
+        if not isinstance(content, Packed):
+            _encode(content)  # fails here, and not on the loop with the pictures of everything else
         with self._lock:
             self._newest[name] = era, content
             self._waiting.add(name)

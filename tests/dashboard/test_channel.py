@@ -195,3 +195,10 @@ class TestStageOnAChannel:
         assert [message["scene"] for message in self.messages] == [self.scene(1).block]
         stage.push(self.scene(2))
         assert len(self.messages) == 2
+
+
+def test_a_value_that_json_has_no_word_for_is_refused_at_once():
+    channel = Channel()
+    with pytest.raises(ValueError, match="JSON compliant"):
+        channel.post("numbers", {"x": float("nan")})
+    assert not channel._waiting

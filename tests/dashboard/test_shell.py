@@ -96,8 +96,9 @@ def test_a_bad_value_in_the_address_is_said_on_the_page(room):
 
 
 def test_an_unknown_page_gives_a_friendly_list_of_rooms():
-    page, _ = build_page("?page=<i>attic</i>")
-    assert "There is no page called" in shown(page)
+    page, _ = build_page("?page=<i>attic</i> [x](http://x)")
+    assert "There is no page of that name" in shown(page)
+    assert "http" not in shown(page)
     assert "<i>" not in shown(page)
     assert all(f"?page={name}" in shown(page) for name in ROOMS)
 

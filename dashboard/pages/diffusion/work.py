@@ -116,11 +116,12 @@ def _refitted(
 ) -> FieldScore:
     """The model refitted to ``fields``, a part of the data: once for all sessions."""
     key = (model, data, learned)
-    if key not in _refits:
-        _refits[key] = refitted(model, data.theory, fields, 0, learned, token)
+    found = _refits.get(key)
+    if found is None:
+        found = _refits[key] = refitted(model, data.theory, fields, 0, learned, token)
         while len(_refits) > _KEPT:
             _refits.popitem(last=False)
-    return _refits[key]
+    return found
 
 
 BASELINES = {

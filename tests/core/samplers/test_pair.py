@@ -48,7 +48,6 @@ def test_at_equal_cost_the_cheaper_one_makes_more_updates():
         both.advance(2, "cost")
     a, b = both.seconds
     assert b >= a
-    assert b < 1.5 * a + 0.01
     assert both.frames[1].updates > both.frames[0].updates == 120
 
 
