@@ -84,8 +84,8 @@ class Server:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGESIZE") / 1e6
 
-    def count(self) -> dict[str, int]:
-        """Collect the garbage there, and what is left of sessions: documents, runners, channels, threads."""
+    def count(self) -> dict[str, float]:
+        """Collect the garbage there, and what is left of sessions: the counts of `tests.load.served`."""
         if self.process is None:
             return {}
         lines = len(self._counts.read_text().splitlines()) if self._counts.exists() else 0

@@ -37,11 +37,13 @@ class Session:
     """One viewer of ``server``/dashboard?page=``page``; times are those of `time.monotonic`.
 
     ``frames`` are the times of pictures on the page's own socket, ``latencies`` the seconds between a moved slider and
-    the picture that answers it, ``traffic`` bytes received there.
+    the picture that answers it, ``traffic`` bytes received there. ``late`` is how many seconds the page takes to reach
+    the browser, which then opens its socket.
     """
 
     server: str
     page: str
+    late: float = 0.0
     frames: list[float] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
     unanswered: int = 0
@@ -104,7 +106,9 @@ class Session:
         token = re.search(r'"token":"([^"]+)"', answer.body.decode())
         if token is None:
             raise ConnectionError("the page has no token")
-        self._page = await self._connect("/dashboard/ws", ["bokeh", token.group(1)])
+        await asyncio.sleep(self.late)
+        # With the query, as a browser does: a session that ended while its page was on the way is made anew from it.
+        self._page = await self._connect(f"/dashboard/ws?page={self.page}", ["bokeh", token.group(1)])
         await self._reply("ACK")  # the server listens from now on
         await self._send("PULL-DOC-REQ", {})
         document = await self._reply("PULL-DOC-REPLY")
