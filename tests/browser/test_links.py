@@ -37,7 +37,7 @@ def test_an_exercise_by_short_link(page, dashboard):
     dialog.get_by_label("σ", exact=True).select_option("locked")
     dialog.get_by_label("Seed", exact=True).select_option("hidden")
     expect(dialog.get_by_label("Link", exact=True)).to_have_value(holding("lock=sigma&hide=seed"))
-    expect(dialog.get_by_label("Snippet for a page")).to_have_value(holding("embed=1"))
+    expect(dialog.get_by_label("Snippet for a page", exact=True)).to_have_value(holding("embed=1"))
     dialog.get_by_role("button", name="Make a short link").click()
     field = dialog.get_by_label("Short link", exact=True)
     expect(field).to_be_visible()
