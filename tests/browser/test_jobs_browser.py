@@ -21,7 +21,7 @@ def test_a_scan_is_listed_on_every_page_goes_on_without_its_tab_and_is_cancelled
         other.goto(f"{dashboard}?page=home")
         other.get_by_role("button", name="1 job").click()
         seen = other.get_by_label("Jobs on this server")
-        seen.get_by_text("someone else").wait_for()
+        seen.get_by_text("someone else").first.wait_for()
         assert seen.get_by_role("button", name="Cancel").count() == 0
     finally:
         context.close()

@@ -213,7 +213,6 @@ class PlayView:
         self.stage.status = f"{self._preview}, {words}" if self._preview else words
 
     def _show(self, outcome: Outcome, scene: Scene) -> None:
-        self.outcome = outcome
         if self.stage.scene is not scene or self.stage.error:  # the page may have opened with it
             self.stage.show(scene)
         count = f"{thousands(len(outcome.run.generated))} configurations"
@@ -227,6 +226,7 @@ class PlayView:
         self.text.object = explanation(outcome)
         self.equation.object = equations(outcome.data.theory, outcome.schedule, str(self.state.solver))
         self.controls.tell(outcome.score)
+        self.outcome = outcome
         self._fit(outcome)
 
     def _fit(self, outcome: Outcome) -> None:
