@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import sys
+import traceback
 from typing import Any
 
 from bokeh.settings import settings
@@ -33,7 +34,7 @@ def on_server_loaded(server_context: Any) -> None:
 
     PeriodicCallback(lambda: notice_absence(server_context.sessions), 1000).start()
     PeriodicCallback(tell_all, 1000).start()
-    for name in ("asyncio", "bokeh.server.views.ws"):
+    for name in ("asyncio", "bokeh.server.views.ws", "tornado.application"):
         logging.getLogger(name).addFilter(_worth_a_line)
 
     home_picture.field()
@@ -73,5 +74,13 @@ def _first_fields() -> None:
 def _worth_a_line(record: logging.LogRecord) -> bool:
     """A tab that is closed while a message is on its way to it is no event: keep it out of the log."""
     error = record.exc_info[1] if record.exc_info else None
-    gone = isinstance(error, WebSocketClosedError | StreamClosedError)
+    gone = isinstance(error, WebSocketClosedError | StreamClosedError) or _closed_before_its_session(error)
     return not gone and "connection was closed" not in record.getMessage()
+
+
+def _closed_before_its_session(error: BaseException | None) -> bool:
+    """Bokeh asserts that a connection has its session when it is closed, which one of a tab left at once has not."""
+    if not isinstance(error, AssertionError) or error.__traceback__ is None:
+        return False
+    *_, last = traceback.walk_tb(error.__traceback__)
+    return last[0].f_globals.get("__name__") == "bokeh.server.connection"
